@@ -1,0 +1,1 @@
+"""The command lines: arguments, progress and exit codes over the layers below."""

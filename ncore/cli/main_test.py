@@ -1,0 +1,57 @@
+"""Tests of the dispatch to commands."""
+
+import pytest
+
+from ncore import __version__
+from ncore.cli import main
+from ncore.cli.main import COMMANDS, Command
+
+
+def _run(argv):
+    with pytest.raises(SystemExit) as exit_:
+        main.run(argv)
+    return exit_.value.code
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    calls = []
+    monkeypatch.setitem(COMMANDS, "zdemo", Command("Shows the way.", lambda: calls.append))
+    return calls
+
+
+def test_a_command_gets_the_rest_of_the_line(calls):
+    assert _run(["zdemo", "a", "--b"]) == 0
+    assert calls == [["a", "--b"]]
+
+
+def test_help_of_a_command(calls):
+    assert _run(["help", "zdemo"]) == 0
+    assert calls == [["--help"]]
+
+
+def test_help_lists_the_commands(calls, capsys):
+    for argv in (["--help"], ["-h"], ["help"]):
+        assert _run(argv) == 0
+        assert "zdemo" in capsys.readouterr().out
+
+
+def test_no_command_is_wrong_usage(capsys):
+    assert _run([]) == 2
+    assert "usage: ncore" in capsys.readouterr().err
+
+
+def test_an_unknown_command_is_wrong_usage_with_a_suggestion(calls, capsys):
+    assert _run(["zdmo"]) == 2
+    assert "did you mean 'zdemo'?" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    assert _run(["--version"]) == 0
+    assert capsys.readouterr().out == f"ncore {__version__}\n"
+
+
+def test_every_command_has_help_with_an_example(capsys):
+    for name in COMMANDS:
+        assert not _run([name, "--help"])
+        assert "example:" in capsys.readouterr().out, name
