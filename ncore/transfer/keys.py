@@ -1,0 +1,57 @@
+"""Keys from outside: which are fit to become file names, and how they are shown.
+
+A listing, an index or a manifest can hold any text as a key. Before a key
+names a file it must pass :func:`check_key`; before it reaches a terminal it
+goes through :func:`show_key`.
+"""
+
+import re
+
+from ncore.transfer.errors import UnsafeKeyError
+
+# An empty, "." or ".." component (also a leading or trailing slash), a control
+# character (C0, DEL, C1), or a lone surrogate, which no UTF-8 key can hold.
+_UNSAFE = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
+
+is_unsafe = _UNSAFE.search
+"""Truthy for a key that :func:`check_key` refuses."""
+
+
+def check_key(key: str) -> None:
+    """Refuse a key that cannot be written below a directory as it stands.
+
+    Raises:
+        UnsafeKeyError: The key is empty or absolute, has an empty, ``.`` or
+            ``..`` component, or holds a control character.
+    """
+    found = is_unsafe(key)
+    if found is None:
+        return
+    if key.startswith("/"):
+        why = "it is absolute"
+    elif not key:
+        why = "it is empty"
+    elif found[0].strip("/.") == "":
+        why = "it has an empty, '.' or '..' component"
+    else:
+        why = f"it holds the control character {found[0]!a}"
+    raise UnsafeKeyError(f"refused the key {show_key(key)!r}: {why}")
+
+
+def show_key(key: str) -> str:
+    """Return a key as printable text on one line; control characters escaped."""
+    return _UNPRINTABLE.sub(lambda m: m[0].encode("unicode_escape").decode(), key)
+
+
+def parent_of(key: str) -> str:
+    """Return the directory part of a key, ``""`` at the top."""
+    return key.rpartition("/")[0]
+
+
+def ancestors(key: str) -> list[str]:
+    """Return the directories above a key, topmost first, without the root."""
+    parts = key.split("/")
+    return ["/".join(parts[:i]) for i in range(1, len(parts))]

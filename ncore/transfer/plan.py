@@ -1,0 +1,477 @@
+"""The plan: what must be done so that the target holds what was selected.
+
+Source and target are listed side by side in key order, so a plan of a million
+entries is made and carried out a page at a time. What is to be done about an
+entry that both have is :class:`Existing`'s to say, about one that only the
+target has :class:`Extra`'s.
+
+A key cannot name a file and a directory at once. Where the source has ``a/b``
+and the target a file ``a``, or the other way round, what stands in the way is
+deleted first (``conflict``), or the entry is an ``error`` where nothing may be
+overwritten.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from ncore.transfer.backend import Entry, Source
+from ncore.transfer.digests import is_known
+from ncore.transfer.errors import TransferError, UnsupportedError
+from ncore.transfer.keys import ancestors, check_key, is_unsafe, show_key
+from ncore.transfer.listing import Everything, Selection, disjoint, list_prefixes
+
+# File systems keep times to 2 s (FAT) and servers to 1 s (HTTP).
+_MTIME_TOLERANCE = 2.0
+_COMPARE_AT_ONCE = 256
+
+
+class Existing(StrEnum):
+    """What to do about an entry that the target already has (``-e``)."""
+
+    ERROR = "error"
+    """Keep it when it is identical; anything else is an error."""
+    SKIP = "skip"
+    """Keep it, whatever it holds."""
+    OVERWRITE = "overwrite"
+    """Replace it without looking."""
+    OVERWRITE_DIFFERENT = "overwrite-different"
+    """Replace it when size or digest differ."""
+    REFRESH = "refresh"
+    """As overwrite-different, but equal size and time count as equal."""
+
+
+class Extra(StrEnum):
+    """What to do about an entry that only the target has."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+    """Delete it when it is selected."""
+    SUBTREE = "subtree"
+    """Delete it when it is selected and the source has its top directory."""
+
+
+class ActionKind(StrEnum):
+    """What is to be done about one entry."""
+
+    CREATE = "create"
+    REPLACE = "replace"
+    KEEP = "keep"
+    DELETE = "delete"
+    CONFLICT = "conflict"
+    """Delete before writing: a file in a directory's place or the reverse."""
+    ERROR = "error"
+
+
+class Action(NamedTuple):
+    """One entry's line in the plan.
+
+    Attributes:
+        kind: What is to be done.
+        key: Key in the target.
+        reason: Why, in a few words.
+        source: What the source lists, None for deletions.
+        target: What the target lists, None for creations.
+    """
+
+    kind: ActionKind
+    key: str
+    reason: str
+    source: Entry | None = None
+    target: Entry | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that this action moves, keeps or deletes (0 if unknown)."""
+        entry = self.source or self.target
+        return max(entry.size, 0) if entry else 0
+
+
+@dataclass
+class Totals:
+    """Counts and bytes of a plan, by kind of action."""
+
+    count: Counter[str] = field(default_factory=Counter)
+    bytes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, action: Action) -> None:
+        """Count one action."""
+        self.count[action.kind] += 1
+        self.bytes[action.kind] += action.size
+
+    @property
+    def to_write(self) -> int:
+        """Number of entries to create or replace."""
+        return self.count[ActionKind.CREATE] + self.count[ActionKind.REPLACE]
+
+    @property
+    def to_delete(self) -> int:
+        """Number of entries to delete, conflicts included."""
+        return self.count[ActionKind.DELETE] + self.count[ActionKind.CONFLICT]
+
+    @property
+    def selected(self) -> int:
+        """Number of the source's entries that were selected."""
+        kinds = (ActionKind.CREATE, ActionKind.REPLACE, ActionKind.KEEP, ActionKind.ERROR)
+        return sum(self.count[kind] for kind in kinds)
+
+    def as_dict(self) -> dict[str, dict[str, int]]:
+        """Return the totals for a machine."""
+        return {
+            kind.value: {"entries": self.count[kind], "bytes": self.bytes[kind]}
+            for kind in ActionKind
+        }
+
+
+@dataclass
+class Policy:
+    """How the plan decides.
+
+    Attributes:
+        existing: About entries that both sides have.
+        extra: About entries that only the target has.
+        resolve_conflicts: Delete what stands in the way of an entry; else
+            that is an error.
+        skip_chunks: The selection can only match metadata.
+        source_has: Whether the source has this directory, for
+            :attr:`Extra.SUBTREE`.
+    """
+
+    existing: Existing = Existing.ERROR
+    extra: Extra = Extra.KEEP
+    resolve_conflicts: bool = False
+    skip_chunks: bool = False
+    source_has: Callable[[str], Awaitable[bool]] | None = None
+
+
+class _Cursor:
+    """One of the two listings: the next entry, a page at a time."""
+
+    def __init__(self, pages: AsyncIterator[Sequence[Entry]]) -> None:
+        self._pages = pages
+        self._page: Sequence[Entry] = ()
+        self._at = 0
+        self.next: Entry | None = None
+
+    async def fill(self) -> None:
+        """Fetch the next page when this one is used up."""
+        if self._at < len(self._page):
+            return
+        try:
+            self._page = await anext(self._pages)
+        except StopAsyncIteration:
+            self._page = ()
+        self._at = 0
+        self.next = self._page[0] if self._page else None
+
+    def advance(self) -> None:
+        """Go to the next entry; at a page's end `fill` must follow."""
+        self._at += 1
+        self.next = self._page[self._at] if self._at < len(self._page) else None
+
+
+@dataclass
+class _Pending:
+    """An entry whose key may yet turn out to be a directory on the other side."""
+
+    key: str
+    source: Entry | None
+    target: Entry | None
+    action: Action | None  # emitted when the keys below it have passed
+    removed: bool = False
+
+
+def _may_hold(key: str, other: Entry | None) -> bool:
+    """Return whether keys from ``other`` on may lie below ``key`` as a directory."""
+    return (
+        other is not None
+        and other.key.startswith(key)
+        and len(other.key) > len(key)
+        and other.key[len(key)] <= "/"
+    )
+
+
+class Planner:
+    """Compares two listings and yields what is to be done.
+
+    Args:
+        source: Where the entries come from.
+        target: Where they go, None for a listing of the source alone.
+        selection: Which entries; everything if None.
+        policy: How to decide.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        target: Source | None,
+        selection: Selection | None = None,
+        policy: Policy | None = None,
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._selection = selection or Everything()
+        self._policy = policy or Policy()
+        self._exclusive = target is None or target.capabilities.exclusive_names
+        self._stack: list[_Pending] = []
+        self._out: list[Action] = []
+        self._compare: list[tuple[Entry, Entry]] = []
+        self._last_target = ""
+        self._prefixes = disjoint(self._selection.prefixes())
+        self._above: dict[str, bool] = {}
+        self._has_top: dict[str, bool] = {}
+
+    async def actions(self) -> AsyncIterator[Sequence[Action]]:
+        """Yield the plan in batches.
+
+        A conflict comes before the entry that it makes room for.
+
+        Raises:
+            TransferError: A listing failed.
+        """
+        skip = self._policy.skip_chunks
+        source = _Cursor(list_prefixes(self._source, self._prefixes, skip_chunks=skip))
+        target = _Cursor(
+            list_prefixes(self._target, self._prefixes, skip_chunks=skip)
+            if self._target is not None
+            else _nothing()
+        )
+        matches = self._selection.matches
+        await source.fill()
+        await target.fill()
+        while source.next is not None or target.next is not None:
+            s, t = source.next, target.next
+            key = min(e.key for e in (s, t) if e is not None)
+            if self._stack:
+                self._pop(key)
+            if s is not None and s.key == key:
+                source.advance()
+                if t is not None and t.key == key:
+                    target.advance()
+                    self._last_target = key
+                else:
+                    t = None
+                if matches(key):
+                    if source.next is None:
+                        await source.fill()
+                    if target.next is None:
+                        await target.fill()
+                    await self._selected(s, t, source.next, target.next)
+            elif t is not None:
+                target.advance()
+                self._last_target = key
+                if target.next is None:
+                    await target.fill()
+                await self._only_in_target(t)
+            if source.next is None:
+                await source.fill()
+            if target.next is None:
+                await target.fill()
+            if len(self._compare) >= _COMPARE_AT_ONCE:
+                await self._settle()
+            if len(self._out) >= _COMPARE_AT_ONCE:
+                yield self._take()
+        self._pop(None)
+        await self._settle()
+        if self._out:
+            yield self._take()
+
+    def _take(self) -> list[Action]:
+        out, self._out = self._out, []
+        return out
+
+    def _pop(self, key: str | None) -> None:
+        """Drop pending entries that no key from ``key`` on can lie below."""
+        stack = self._stack
+        while stack:
+            top = stack[-1]
+            if key is not None and key.startswith(top.key) and key[len(top.key)] <= "/":
+                return
+            stack.pop()
+            if top.action is not None and not top.removed:
+                self._out.append(top.action)
+
+    def _holders(self, key: str) -> Iterator[_Pending]:
+        """Yield pending entries that are files where ``key`` needs a directory."""
+        return (p for p in self._stack if key[len(p.key)] == "/")
+
+    async def _selected(
+        self, s: Entry, t: Entry | None, next_s: Entry | None, next_t: Entry | None
+    ) -> None:
+        key = s.key
+        if is_unsafe(key):
+            try:
+                check_key(key)
+            except TransferError as e:
+                self._out.append(Action(ActionKind.ERROR, key, str(e), s, t))
+            return
+        if self._exclusive:
+            blocked = await self._make_room(s, t, next_t)
+            if blocked:
+                self._out.append(Action(ActionKind.ERROR, key, blocked, s, t))
+                return
+        pending = _Pending(key, s, t, None)
+        if t is None:
+            action = Action(ActionKind.CREATE, key, "not in the target", s)
+            if self._exclusive and _may_hold(key, next_t):
+                pending.action = action
+            else:
+                self._out.append(action)
+        else:
+            self._both(s, t)
+        if self._exclusive and (_may_hold(key, next_s) or _may_hold(key, next_t)):
+            self._stack.append(pending)
+
+    async def _make_room(self, s: Entry, t: Entry | None, next_t: Entry | None) -> str:
+        """See to files where the entry needs directories; return why it cannot be."""
+        key = s.key
+        for p in self._holders(key):
+            if p.source is not None:
+                return f"the source has {show_key(p.key)!r} as a file and as a directory"
+            if t is not None or p.target is None:
+                continue  # the target itself holds both
+            if not self._policy.resolve_conflicts:
+                return f"{show_key(p.key)!r} is a file in the target"
+            if not p.removed:
+                p.removed = True
+                reason = "a file in a directory's place"
+                self._out.append(Action(ActionKind.CONFLICT, p.key, reason, None, p.target))
+        if t is None and self._target is not None:
+            return await self._above_scope(key, next_t)
+        return ""
+
+    async def _above_scope(self, key: str, next_t: Entry | None) -> str:
+        """Look for files among the directories above what was listed."""
+        scope = next(p for p in reversed(self._prefixes) if key.startswith(p))
+        if "/" not in scope:
+            return ""
+        for directory in ancestors(key):
+            if len(directory) >= len(scope):
+                break
+            below = directory + "/"
+            if self._last_target.startswith(below) or (next_t and next_t.key.startswith(below)):
+                continue
+            if directory not in self._above:
+                assert self._target is not None
+                found = await self._target.stat(directory)
+                if found is not None and self._policy.resolve_conflicts:
+                    reason = "a file in a directory's place"
+                    self._out.append(Action(ActionKind.CONFLICT, directory, reason, None, found))
+                    found = None
+                self._above[directory] = found is not None
+            if self._above[directory]:
+                return f"{show_key(directory)!r} is a file in the target"
+        return ""
+
+    def _both(self, s: Entry, t: Entry) -> None:
+        existing = self._policy.existing
+        if existing is Existing.SKIP:
+            self._out.append(Action(ActionKind.KEEP, s.key, "skipped: exists", s, t))
+        elif existing is Existing.OVERWRITE:
+            self._out.append(Action(ActionKind.REPLACE, s.key, "overwrite", s, t))
+        elif s.size != t.size and s.size >= 0 and t.size >= 0:
+            self._differs(s, t, f"size {t.size} -> {s.size}")
+        elif (
+            existing is Existing.REFRESH
+            and s.size == t.size >= 0
+            and s.mtime is not None
+            and t.mtime is not None
+            and abs(s.mtime - t.mtime) <= _MTIME_TOLERANCE
+        ):
+            self._out.append(Action(ActionKind.KEEP, s.key, "same size and time", s, t))
+        elif s.digest and t.digest and s.digest.algorithm == t.digest.algorithm:
+            self._compared(s, t, s.digest == t.digest)
+        else:
+            self._compare.append((s, t))
+
+    def _differs(self, s: Entry, t: Entry, reason: str) -> None:
+        if self._policy.existing is Existing.ERROR:
+            reason = f"exists and differs ({reason}); see -e/--existing"
+            self._out.append(Action(ActionKind.ERROR, s.key, reason, s, t))
+        else:
+            self._out.append(Action(ActionKind.REPLACE, s.key, reason, s, t))
+
+    def _compared(self, s: Entry, t: Entry, equal: bool) -> None:
+        if equal:
+            self._out.append(Action(ActionKind.KEEP, s.key, "identical", s, t))
+        else:
+            self._differs(s, t, "content differs")
+
+    async def _settle(self) -> None:
+        """Decide about the pairs whose digests must be computed."""
+        pairs, self._compare = self._compare, []
+        groups: dict[tuple[str, str, str], list[tuple[Entry, Entry]]] = {}
+        for s, t in pairs:
+            ours = s.digest.algorithm if s.digest else ""
+            theirs = t.digest.algorithm if t.digest else ""
+            can_read = self._source.capabilities.cheap_digests
+            can_look = self._target is not None and self._target.capabilities.cheap_digests
+            if theirs and is_known(theirs) and can_read:
+                how = (theirs, "compute", "listed")
+            elif ours and is_known(ours) and can_look:
+                how = (ours, "listed", "compute")
+            elif can_read and can_look:
+                how = ("md5", "compute", "compute")
+            else:
+                self._differs(s, t, "cannot be compared")
+                continue
+            groups.setdefault(how, []).append((s, t))
+        for (algorithm, of_source, of_target), group in groups.items():
+            sources, targets = [s for s, _ in group], [t for _, t in group]
+            ours_ = await self._digests(self._source, sources, algorithm, of_source)
+            theirs_ = await self._digests(self._target, targets, algorithm, of_target)
+            for (s, t), a, b in zip(group, ours_, theirs_, strict=True):
+                if isinstance(a, TransferError):
+                    self._out.append(Action(ActionKind.ERROR, s.key, str(a), s, t))
+                elif isinstance(b, TransferError):
+                    self._differs(s, t, f"cannot be read: {b}")
+                else:
+                    self._compared(s, t, a == b)
+
+    async def _digests(
+        self, where: Source | None, entries: list[Entry], algorithm: str, how: str
+    ) -> Sequence[object]:
+        if how == "listed" or where is None:
+            return [e.digest for e in entries]
+        try:
+            return await where.digests(entries, algorithm)
+        except UnsupportedError as e:
+            return [e] * len(entries)
+
+    async def _only_in_target(self, t: Entry) -> None:
+        key = t.key
+        pending = _Pending(key, None, t, None)
+        for p in self._holders(key):
+            if p.source is not None and p.target is None:
+                # The source has a file where the target has a directory.
+                if self._policy.resolve_conflicts:
+                    reason = "in a directory in a file's place"
+                    self._out.append(Action(ActionKind.CONFLICT, key, reason, None, t))
+                elif p.action is not None and p.action.kind is ActionKind.CREATE:
+                    reason = f"{show_key(p.key)!r} is a directory in the target"
+                    p.action = Action(ActionKind.ERROR, p.key, reason, p.source)
+                return
+        if await self._is_extra(key):
+            pending.action = Action(ActionKind.DELETE, key, "not in the source", None, t)
+        self._stack.append(pending)
+
+    async def _is_extra(self, key: str) -> bool:
+        extra = self._policy.extra
+        if extra is Extra.KEEP or not self._selection.matches(key):
+            return False
+        if extra is Extra.DELETE:
+            return True
+        top, slash, _ = key.partition("/")
+        if not slash or self._policy.source_has is None:
+            return False
+        if top not in self._has_top:
+            self._has_top[top] = await self._policy.source_has(top)
+        return self._has_top[top]
+
+
+async def _nothing() -> AsyncIterator[Sequence[Entry]]:
+    no_pages: tuple[Sequence[Entry], ...] = ()
+    for page in no_pages:
+        yield page
