@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ncore.select.filters import ZarrFilter as ZarrFilter
     from ncore.select.filters import make_zarr_entry_filter as make_zarr_entry_filter
     from ncore.select.filters import parse_zarr_filter as parse_zarr_filter
+    from ncore.select.key_cover import KeyCover as KeyCover
+    from ncore.select.selection import ZarrSelection as ZarrSelection
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
@@ -18,7 +20,9 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "SelectError": "ncore.select.errors",
         "ZarrFilterError": "ncore.select.errors",
         "ZARR_FILTER_ALIASES": "ncore.select.filters",
+        "KeyCover": "ncore.select.key_cover",
         "ZarrFilter": "ncore.select.filters",
+        "ZarrSelection": "ncore.select.selection",
         "make_zarr_entry_filter": "ncore.select.filters",
         "parse_zarr_filter": "ncore.select.filters",
     },
