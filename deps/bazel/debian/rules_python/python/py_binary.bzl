@@ -1,0 +1,3 @@
+"""The rule `py_binary`."""
+
+py_binary = native.py_binary

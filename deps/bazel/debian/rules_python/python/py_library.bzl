@@ -1,0 +1,3 @@
+"""The rule `py_library`."""
+
+py_library = native.py_library

@@ -1,0 +1,3 @@
+"""The rule `py_test`."""
+
+py_test = native.py_test

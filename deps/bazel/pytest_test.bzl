@@ -1,0 +1,40 @@
+"""One pytest file as one Bazel test."""
+
+load("@ncore_legacy//:defs.bzl", "LEGACY_DIR")
+load("@rules_python//python:py_test.bzl", "py_test")
+
+_CONFIG = "//:pyproject.toml"
+_MAIN = "//deps/bazel:pytest_main.py"
+
+def pytest_test(name, srcs, data = [], deps = [], env = {}, legacy = False, size = "small", **kwargs):
+    """Runs one test file under pytest, configured as pyproject.toml says.
+
+    `--test_filter=EXPRESSION` is pytest's `-k`; sharding and the XML report work.
+
+    Args:
+      name: name of the target.
+      srcs: the test file.
+      data: files that the test reads.
+      deps: what the test file imports.
+      env: environment variables.
+      legacy: whether the test reads the archives that NCORE_LEGACY_DIR names.
+      size: as for any test.
+      **kwargs: further attributes of `py_test`.
+    """
+    if legacy and LEGACY_DIR:
+        env = dict(env, NCORE_LEGACY_DIR = LEGACY_DIR)
+    py_test(
+        name = name,
+        size = size,
+        srcs = srcs + [_MAIN],
+        args = ["$(rootpath {})".format(src) for src in srcs],
+        data = data + [label for label in [_CONFIG] if label not in data],
+        env = env,
+        main = _MAIN,
+        deps = deps + [
+            "@pypi//pytest",
+            "@pypi//pytest_asyncio",
+            "@pypi//pytest_timeout",
+        ],
+        **kwargs
+    )
