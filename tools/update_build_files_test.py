@@ -198,6 +198,13 @@ def test_a_script_is_a_binary_and_a_library_where_tests_import_it(workspace):
     assert "py_binary" in _rule(build, "other")
 
 
+def test_a_test_may_import_from_another(workspace):
+    files = {"tests/a_test.py": "import numpy", "tests/b_test.py": "import tests.a_test"}
+    build = workspace(files)["tests"]
+    assert 'testonly=True,srcs=["a_test.py"]' in _rule(build, "a_test_lib")
+    assert 'deps=[":a_test_lib"]' in _rule(build, "b_test")
+
+
 def test_main_writes_checks_and_removes(workspace, capsys):
     root = workspace.root
     workspace({"tools/a.py": "", "tests/b.py": ""})

@@ -62,7 +62,7 @@ class _Workspace:
         self.root = root
         self.locked = _locked(root / "deps")
         self.sources = [read_source(root, path) for path in _python_files(root)]
-        self.modules = {s.module: s for s in self.sources if not s.is_test}
+        self.modules = {source.module: source for source in self.sources}
         self.test_only = self._spread(self._starts_as_test_only)
         self.legacy = self._spread(lambda source: source.reads_legacy)
         # What tests import of a script is a library beside its py_binary.
@@ -114,6 +114,10 @@ class _Workspace:
             attributes["deps"] = sorted(tests_own)
             attributes["legacy"] = self._uses(source, self.legacy)
             yield "pytest_test", {"name": stem, **attributes}
+            if source.module in self.imported:
+                # Another test uses a helper of this one.
+                library = {key: attributes[key] for key in ("srcs", "data", "deps")}
+                yield "py_library", {"name": self._name(source), "testonly": True, **library}
             return
         attributes["testonly"] = source.module in self.test_only
         if _parent_is_plain_folder(source, self.modules):
@@ -261,7 +265,7 @@ class _Workspace:
         if target.is_init:
             return "__init__"
         stem = target.path.stem
-        if self._is_binary(target):
+        if target.is_test or self._is_binary(target):
             return f"{stem}_lib"
         has_face = (target.package in self.modules) and self.modules[target.package].is_init
         return f"{stem}_module" if has_face and stem == target.path.parent.name else stem
@@ -272,6 +276,7 @@ class _Workspace:
     def _starts_as_test_only(self, source: Source) -> bool:
         return (
             source.path.parts[0] == "tests"
+            or source.is_test
             or source.path.name == "conftest.py"
             or any(i.module.split(".")[0] in TEST_ONLY for i in source.runtime)
         )
