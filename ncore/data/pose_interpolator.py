@@ -1,0 +1,113 @@
+"""Poses along a trajectory, between (and a little beyond) the recorded ones."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ncore.data.checks import check
+from ncore.data.errors import InvalidDataError
+from ncore.data.rigid import so3_trans_2_se3
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Slerp
+
+Array = npt.NDArray[Any]
+
+
+class PoseInterpolator:
+    """Interpolates poses: translations linearly, rotations spherically (SLERP).
+
+    SciPy is imported at the first interpolation.
+    """
+
+    def __init__(self, poses: Array, timestamps: Array) -> None:
+        """Take the poses of a trajectory.
+
+        Args:
+            poses: shape ``(N, 4, 4)``, ``N >= 2``; rotation parts that are not quite
+                orthonormal are replaced by the closest rotation.
+            timestamps: shape ``(N,)``, strictly increasing, microseconds.
+
+        Raises:
+            InvalidDataError: wrong shapes, values that are not finite, or timestamps
+                that do not strictly increase.
+        """
+        self._poses = np.asarray(poses)
+        self._timestamps = np.asarray(timestamps)
+        count = len(self._timestamps) if self._timestamps.ndim == 1 else -1
+        check(count >= 2, "a trajectory needs at least two timestamps, in shape (N,)")
+        check(
+            self._poses.shape == (count, 4, 4),
+            f"{count} timestamps need poses of shape ({count}, 4, 4), not {self._poses.shape}",
+        )
+        check(np.isfinite(self._poses).all(), "a pose holds values that are not finite")
+        # Compared, not subtracted: unsigned differences wrap around.
+        increasing = self._timestamps[1:] > self._timestamps[:-1]
+        if not increasing.all():
+            index = int(np.argmin(increasing))
+            raise InvalidDataError(
+                "the timestamps of a trajectory must strictly increase, but "
+                f"{self._timestamps[index]} is followed by {self._timestamps[index + 1]}"
+            )
+
+    @property
+    def poses(self) -> Array:
+        """The poses given, shape ``(N, 4, 4)``."""
+        return self._poses
+
+    @property
+    def timestamps(self) -> Array:
+        """The timestamps given, shape ``(N,)``, microseconds."""
+        return self._timestamps
+
+    def in_range(self, ts: Any) -> bool:
+        """Whether all times (one or an array, microseconds) lie within the trajectory."""
+        times = np.asarray(ts)
+        return bool(((times >= self._timestamps[0]) & (times <= self._timestamps[-1])).all())
+
+    def interpolate_to_timestamps(self, ts_target: Any, dtype: npt.DTypeLike = np.float32) -> Array:
+        """Return the poses at some times.
+
+        Args:
+            ts_target: one time or shape ``(M,)``, microseconds.
+            dtype: dtype of the result; the computation is in float64.
+
+        Returns:
+            Shape ``(M, 4, 4)`` (``M = 1`` for one time).
+
+        Raises:
+            InvalidDataError: a time outside the trajectory, or another shape.
+        """
+        times = np.atleast_1d(np.asarray(ts_target)).astype(np.float64)
+        check(times.ndim == 1, f"times must have shape (M,), not {times.shape}")
+        if len(times) == 0:
+            return np.zeros((0, 4, 4), dtype=dtype)
+        if not self.in_range(times):
+            raise InvalidDataError(
+                f"time {_first_outside(times, self._timestamps)} lies outside of the "
+                f"trajectory's {self._timestamps[0]} to {self._timestamps[-1]} us"
+            )
+        knots, translations = self._knots, self._poses[:, :3, 3]
+        above = np.clip(np.searchsorted(knots, times), 1, len(knots) - 1)
+        below = above - 1
+        slope = (translations[above] - translations[below]) / (knots[above] - knots[below])[:, None]
+        translation = slope * (times - knots[below])[:, None] + translations[below]
+        rotation = self._slerp(times).as_matrix()
+        return so3_trans_2_se3(rotation, translation).astype(dtype, copy=False)
+
+    @cached_property
+    def _knots(self) -> npt.NDArray[np.float64]:
+        return self._timestamps.astype(np.float64)
+
+    @cached_property
+    def _slerp(self) -> "Slerp":
+        from scipy.spatial.transform import Rotation, Slerp
+
+        return Slerp(self._knots, Rotation.from_matrix(self._poses[:, :3, :3]))
+
+
+def _first_outside(times: Array, timestamps: Array) -> float:
+    outside = (times < timestamps[0]) | (times > timestamps[-1])
+    return float(times[np.argmax(outside)])

@@ -1,0 +1,79 @@
+"""Rigid transformations as 4x4 matrices: ``p_target = T_source_target @ p_source``."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from ncore.data.pose_graph import PoseGraphInterpolator
+
+Array = npt.NDArray[Any]
+
+
+def se3_inverse(T: Array, unbatch: bool = True) -> Array:  # noqa: N803
+    """Return the inverse of rigid transformations.
+
+    Args:
+        T: shape ``(4, 4)`` or ``(N, 4, 4)``.
+        unbatch: return shape ``(4, 4)`` rather than ``(1, 4, 4)`` for a single one.
+    """
+    transforms = T if T.ndim > 2 else T[None]
+    inverse = np.zeros_like(transforms)
+    rotation = np.swapaxes(transforms[..., :3, :3], -1, -2)
+    inverse[..., :3, :3] = rotation
+    inverse[..., :3, 3] = -(rotation @ transforms[..., :3, 3:])[..., 0]
+    inverse[..., 3, 3] = 1
+    return inverse[0] if unbatch and len(inverse) == 1 else inverse
+
+
+def so3_trans_2_se3(so3: Array, trans: Array) -> Array:
+    """Return transformations of rotations ``(..., 3, 3)`` and translations ``(..., 3)``."""
+    T = np.zeros((*np.shape(so3)[:-2], 4, 4), dtype=np.result_type(so3, trans))  # noqa: N806
+    T[..., :3, :3] = so3
+    T[..., :3, 3] = trans
+    T[..., 3, 3] = 1
+    return T
+
+
+def transform_point_cloud(pc: Array, T: Array) -> Array:  # noqa: N803
+    """Return points after a rigid transformation.
+
+    Args:
+        pc: points, shape ``(..., N, 3)``.
+        T: shape ``(..., 4, 4)``.
+
+    Returns:
+        Shape ``(..., N, 3)``, in the common dtype of both.
+    """
+    return pc @ np.swapaxes(T[..., :3, :3], -1, -2) + T[..., None, :3, 3]
+
+
+def relative_transform(
+    pose_graph: "PoseGraphInterpolator",
+    source: tuple[str, int],
+    target: tuple[str, int],
+    anchor_frame_id: str,
+) -> Array:
+    """Return the transformation between two frames at two times, shape ``(4, 4)``.
+
+    Args:
+        pose_graph: knows all three frames.
+        source: frame id and time (microseconds).
+        target: frame id and time (microseconds).
+        anchor_frame_id: frame that does not move between the two times.
+
+    Raises:
+        UnknownNameError: a frame is not in the pose graph (a KeyError).
+        InvalidDataError: the pose graph does not cover one of the times.
+    """
+    from_source = pose_graph.evaluate_poses(source[0], anchor_frame_id, as_timestamp(source[1]))
+    to_target = pose_graph.evaluate_poses(anchor_frame_id, target[0], as_timestamp(target[1]))
+    product: Array = to_target @ from_source
+    return product
+
+
+def as_timestamp(timestamp_us: Any) -> Array:
+    """Return a time as 0-d integer array that :meth:`evaluate_poses` takes."""
+    value = int(timestamp_us)
+    return np.array(value, dtype=np.uint64 if value >= 0 else np.int64)

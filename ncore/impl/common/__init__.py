@@ -1,0 +1,1 @@
+"""Aliases of ``ncore.impl.common`` of NVIDIA's ncore."""

@@ -1,0 +1,1 @@
+"""Aliases of ``ncore.impl.data`` of NVIDIA's ncore."""

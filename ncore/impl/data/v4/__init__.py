@@ -1,0 +1,1 @@
+"""Aliases of ``ncore.impl.data.v4`` of NVIDIA's ncore."""
