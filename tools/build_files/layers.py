@@ -10,6 +10,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "transfer": ("itar", "stores", "select", "convert"),
     "data": ("itar", "stores", "select"),
     "data_converter": ("itar", "stores", "select", "data"),
+    # Aliases of the module paths inside NVIDIA's ncore, for those who import them.
+    "impl": ("itar", "stores", "select", "data", "data_converter"),
     "loaders": ("itar", "stores", "select", "data"),
     "cli": (
         "itar",
