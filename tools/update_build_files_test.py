@@ -144,8 +144,10 @@ def test_comments_add_what_imports_do_not_tell(workspace):
             '# bazel: size = "medium"\n# bazel: optional = ["torch"]\nimport torch\n'
             '# bazel: env = {"A": "1"}\n# bazel: tags = ["manual"]\n# bazel: shard_count = 2\n',
             "tests/helper.py": "",
+            "tests/testdata/made_by.py": "import anything",
         }
     )
+    assert "tests/testdata" not in build
     rule = _rule(build["tests"], "a_test")
     assert 'size="medium"' in rule
     assert 'data=["//deps:files"]+glob(["testdata/**"])' in rule

@@ -21,7 +21,7 @@ from ncore.convert.translate_array import TranslationOptions, translate_array
 from ncore.convert.translation import Action, Form
 from ncore.convert.v2_metadata import V2Array, load_json, parse_v2_array
 
-# bazel: data = ["//tests/convert/testdata"]
+# bazel: data = ["testdata/**"]
 
 TESTDATA = Path(__file__).parent / "testdata"
 

@@ -25,6 +25,8 @@ DISTRIBUTIONS = {
     "upath": "universal_pathlib",
     "yaml": "pyyaml",
 }
+# Folders without targets: a pattern such as "testdata/**" would stop at a package.
+NO_PACKAGES = {"__pycache__", "testdata"}
 # pytest_test brings these.
 OF_EVERY_TEST = {"@pypi//pytest", "@pypi//pytest_asyncio", "@pypi//pytest_timeout"}
 # A module that imports one of these is of use to tests alone.
@@ -324,7 +326,7 @@ def _python_files(root: Path) -> list[Path]:
     found = []
     for top in TOPS:
         for folder, folders, files in os.walk(root / top):
-            folders[:] = sorted(f for f in folders if f[0] != "." and f != "__pycache__")
+            folders[:] = sorted(f for f in folders if f[0] != "." and f not in NO_PACKAGES)
             found += [
                 (Path(folder) / f).relative_to(root) for f in sorted(files) if f[-3:] == ".py"
             ]
