@@ -1,0 +1,221 @@
+"""Convert one zarr v2 store to v3: plan, execute, verify, publish, report."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from ncore.convert.errors import TargetExistsError
+from ncore.convert.hierarchy import V2_METADATA, read_hierarchy
+from ncore.convert.options import ConvertOptions
+from ncore.convert.plan import ArrayPlan, Plan, make_plan, refuse_unsupported, report_array
+from ncore.convert.progress import NoProgress, Progress
+from ncore.convert.reencode import reencode
+from ncore.convert.report import ArrayReport, ConversionReport
+from ncore.convert.source import Source
+from ncore.convert.target import Target
+from ncore.convert.translation import Action
+from ncore.convert.verify import Verifier
+
+_BATCH_BYTES = 256 << 20
+_BATCH_ARRAYS = 4096
+
+
+def convert_store(
+    source: Source,
+    target: Target | None,
+    options: ConvertOptions | None = None,
+    progress: Progress | None = None,
+    root: str = "",
+) -> ConversionReport:
+    """Convert an opened source into a target.
+
+    Nothing is under the target's final name until all of it is written, synced
+    and verified. An interrupted conversion is continued by the next call with the
+    same source and options.
+
+    Args:
+        source: the v2 store, never modified.
+        target: where to write; None plans only.
+        options: choices of the user.
+        progress: told what is being done.
+        root: the node of the source that becomes the root.
+
+    Returns:
+        What was done.
+
+    Raises:
+        UnsupportedError: arrays that cannot be converted; nothing was written.
+        TargetExistsError: something is at the target and ``overwrite`` is off.
+        VerificationError: what was written differs; the target was not published.
+        SourceError: the source holds no zarr v2 hierarchy.
+        ChunkDecodeError: a chunk that had to be re-encoded is damaged.
+    """
+    options = options or ConvertOptions()
+    progress = progress or NoProgress()
+    started = time.monotonic()
+    progress.phase("plan", 0)
+    hierarchy = read_hierarchy(source, options.selected, root)
+    plan = make_plan(source, hierarchy, options, root)
+    report = ConversionReport(
+        source=source.name,
+        target=None if target is None else target.name,
+        dry_run=options.dry_run or target is None,
+        arrays=[report_array(array) for array in plan.arrays],
+        groups=len(plan.groups),
+        others=len(plan.others),
+        warnings=plan.warnings,
+        hints=plan.hints,
+    )
+    if target is not None and not options.overwrite and target.exists():
+        raise TargetExistsError(f"{target.name} exists; to replace it, say --overwrite")
+    if options.dry_run or target is None:
+        report.bytes = sum(array.size for array in plan.arrays)
+        report.seconds = time.monotonic() - started
+        return report
+    refuse_unsupported(plan, source.name)
+    try:
+        _execute(plan, source, target, options, progress, report)
+        target.finish()
+        if options.verify != "none":
+            _verify(plan, source, target, options, progress, report)
+        target.publish(options.overwrite)
+    finally:
+        target.release()
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _execute(
+    plan: Plan,
+    source: Source,
+    target: Target,
+    options: ConvertOptions,
+    progress: Progress,
+    report: ConversionReport,
+) -> None:
+    lines = {array.path: line for array, line in zip(plan.arrays, report.arrays, strict=True)}
+    fingerprint = plan.fingerprint(source, options)
+    records = target.read_journal()
+    done: dict[str, int] = {}
+    state: Any = None
+    if records and records[0] == {"fingerprint": fingerprint}:
+        for record in records[1:]:
+            done.update(record["arrays"])
+            state = record["state"]
+    target.begin(plan.documents(), state, plan.consolidated)
+    if state is None:
+        target.append_journal({"fingerprint": fingerprint})
+    report.resumed = len(done)
+    for path, written in done.items():
+        if path in lines:
+            lines[path].bytes_written = written
+    todo = [
+        array
+        for array in plan.arrays
+        if array.path not in done and array.translation.action is not Action.SKIP
+    ]
+    progress.phase("convert", sum(a.size for a in todo) + sum(plan.others.values()))
+    for batch in _batches(todo):
+        _run_batch(batch, plan, source, target, options, progress, lines)
+        state = target.checkpoint()
+        stored = {array.path: lines[array.path].bytes_written for array in batch}
+        target.append_journal({"arrays": stored, "state": state})
+    at = f"{plan.root}/" if plan.root else ""
+    if plan.others:
+        target.copy(source, {key: at + key for key in plan.others}, progress.advance)
+    for line in report.arrays:
+        report.bytes += line.bytes
+        report.bytes_written += line.bytes_written
+
+
+def _batches(arrays: list[ArrayPlan]) -> Iterator[list[ArrayPlan]]:
+    """Arrays to copy come together, so that neighbours in an archive are copied in one go."""
+    batch: list[ArrayPlan] = []
+    size = 0
+    for array in arrays:
+        alone = array.translation.action is Action.REENCODE
+        if batch and (alone or size + array.size > _BATCH_BYTES or len(batch) >= _BATCH_ARRAYS):
+            yield batch
+            batch, size = [], 0
+        batch.append(array)
+        size += array.size
+        if alone:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _run_batch(
+    batch: list[ArrayPlan],
+    plan: Plan,
+    source: Source,
+    target: Target,
+    options: ConvertOptions,
+    progress: Progress,
+    lines: dict[str, ArrayReport],
+) -> None:
+    started = time.monotonic()
+    root = f"{plan.root}/" if plan.root else ""
+    if batch[0].translation.action is Action.REENCODE:
+        array = batch[0]
+        line = lines[array.path]
+        todo = array.size
+        share = array.size / max(1, len(array.node.keys))
+        for key, data, _ in reencode(
+            array,
+            source,
+            plan.root,
+            jobs=options.jobs,
+            memory=options.memory,
+            allow_pickle=options.translation.allow_pickle,
+        ):
+            target.write(array.prefix + key, data)
+            line.bytes_written += len(data)
+            step = min(todo, int(share))
+            todo -= step
+            progress.advance(step)
+        progress.advance(todo)
+    else:
+        keys: dict[str, str] = {}
+        for array in batch:
+            names = list(array.node.keys)
+            if array.translation.action is Action.KEEP:
+                metadata = [array.prefix + name for name in sorted(V2_METADATA)]
+                entries = source.entries()
+                keys.update({key: root + key for key in metadata if root + key in entries})
+            for name in names:
+                keys[array.prefix + name] = root + array.prefix + name
+            lines[array.path].bytes_written = array.size
+        target.copy(source, keys, progress.advance)
+    seconds = time.monotonic() - started
+    total = sum(array.size for array in batch)
+    for array in batch:
+        part = array.size / total if total else 1 / len(batch)
+        lines[array.path].seconds = seconds * part
+
+
+def _verify(
+    plan: Plan,
+    source: Source,
+    target: Target,
+    options: ConvertOptions,
+    progress: Progress,
+    report: ConversionReport,
+) -> None:
+    progress.phase("verify", sum(array.size for array in plan.arrays))
+    store = target.staged()
+    try:
+        verifier = Verifier(
+            source,
+            store,
+            plan,
+            sample=options.verify == "sample",
+            allow_pickle=options.translation.allow_pickle,
+        )
+        verifier.run(options.jobs, progress.advance)
+    finally:
+        store.close()
+    for line in report.arrays:
+        if line.action in (Action.COPY, Action.REENCODE):
+            line.verified = options.verify

@@ -1,0 +1,222 @@
+"""The plan of a conversion: made from metadata alone, before anything is written."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ncore.convert.decode_v2 import missing_codecs
+from ncore.convert.errors import ChunkDecodeError, UnsupportedError
+from ncore.convert.hierarchy import V2Hierarchy, V2Node
+from ncore.convert.options import ConvertOptions
+from ncore.convert.read_v2 import V2Reader, regions
+from ncore.convert.relayout import relayout
+from ncore.convert.report import ArrayReport
+from ncore.convert.source import Source
+from ncore.convert.translate_array import translate_array
+from ncore.convert.translate_attributes import translate_attributes
+from ncore.convert.translate_group import translate_group
+from ncore.convert.translation import Action, Translation
+from ncore.convert.v2_metadata import V2Array
+
+
+@dataclass(frozen=True)
+class ArrayPlan:
+    """One array of the plan.
+
+    Attributes:
+        path: node path in the target.
+        node: the array in the source.
+        translation: what becomes of it.
+    """
+
+    path: str
+    node: V2Node
+    translation: Translation
+
+    @property
+    def prefix(self) -> str:
+        """Of the array's keys: empty for the root, else the path and a slash."""
+        return f"{self.path}/" if self.path else ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its chunks as stored in the source."""
+        return sum(self.node.keys.values())
+
+    @property
+    def array(self) -> V2Array:
+        """Its v2 metadata."""
+        assert self.node.array is not None
+        return self.node.array
+
+
+@dataclass
+class Plan:
+    """What will be written.
+
+    Attributes:
+        arrays: in the source's order.
+        groups: node path → ``zarr.json`` document.
+        others: key → size of entries copied as they are.
+        consolidated: whether the root carries consolidated metadata.
+        root: the node of the source that becomes the root; ``""`` as a rule.
+        warnings: about the hierarchy as a whole.
+        hints: what else could be asked for.
+    """
+
+    arrays: list[ArrayPlan]
+    groups: dict[str, dict[str, Any]]
+    others: dict[str, int]
+    consolidated: bool
+    root: str
+    warnings: list[str]
+    hints: list[str]
+
+    def documents(self) -> dict[str, dict[str, Any]]:
+        """Node path → ``zarr.json`` of every node, breadth first."""
+        found = dict(self.groups)
+        for array in self.arrays:
+            if array.translation.document is not None:
+                found[array.path] = array.translation.document
+        order = sorted(found, key=lambda path: (path.count("/") + bool(path), path))
+        return {path: found[path] for path in order}
+
+    def fingerprint(self, source: Source, options: ConvertOptions) -> str:
+        """What an interrupted run must have in common with this one to be continued."""
+        sizes = [[array.path, len(array.node.keys), array.size] for array in self.arrays]
+        choices = [
+            options.translation.objects,
+            options.translation.allow_pickle,
+            options.on_unsupported,
+        ]
+        what = [source.identity(), self.documents(), sizes, sorted(self.others.items()), choices]
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
+
+def make_plan(source: Source, hierarchy: V2Hierarchy, options: ConvertOptions, root: str) -> Plan:
+    """Decide what becomes of every node.
+
+    Only arrays of Python objects have their values looked at; all else is
+    decided by metadata.
+
+    Args:
+        source: the store.
+        hierarchy: what it holds.
+        options: choices of the user.
+        root: the node of the source that becomes the root.
+    """
+    at = f"{root}/" if root else ""
+
+    def holds_only_strings(array: V2Array) -> bool:
+        keys = hierarchy.arrays[array.path].keys
+        allow = options.translation.allow_pickle
+        prefix = at + (f"{array.path}/" if array.path else "")
+        reader = V2Reader(source, prefix, array, keys, allow_pickle=allow)
+        if all(isinstance(f.get("labels"), list) for f in array.filters[:1]):
+            return True  # categorize decodes to nothing but its labels
+        for coords, region in regions(array.shape, array.chunks):
+            if reader.exists(coords):
+                values = reader.region(region)
+                if not all(isinstance(value, str) for value in values.flat):
+                    return False
+        return True
+
+    arrays = []
+    for path, node in hierarchy.arrays.items():
+        translation = _translate(node, options, holds_only_strings)
+        if translation.action is Action.REFUSE:
+            if options.on_unsupported == "skip":
+                translation = replace(translation, action=Action.SKIP)
+            elif options.on_unsupported == "keep-v2":
+                translation = replace(translation, action=Action.KEEP)
+        arrays.append(ArrayPlan(path, node, translation))
+    groups = {path: translate_group(attrs) for path, attrs in hierarchy.groups.items()}
+    warnings = list(hierarchy.warnings)
+    if any(translate_attributes(attributes)[1] for attributes in hierarchy.groups.values()):
+        warnings.append("NaN or infinite numbers in attributes became their string form")
+    return Plan(arrays, groups, dict(hierarchy.others), hierarchy.consolidated, root, warnings, [])
+
+
+def refuse_unsupported(plan: Plan, name: str) -> None:
+    """Stop before anything is written if some array cannot be converted.
+
+    Raises:
+        UnsupportedError: naming each such array with its reason.
+    """
+    refused = [
+        (array.path or "/", array.translation.reason)
+        for array in plan.arrays
+        if array.translation.action is Action.REFUSE
+    ]
+    if refused:
+        count = "1 array" if len(refused) == 1 else f"{len(refused)} arrays"
+        lines = "\n".join(f"  {path}: {reason}" for path, reason in refused)
+        raise UnsupportedError(
+            f"{name}: {count} cannot be converted, so nothing was written\n{lines}\n"
+            "To convert the rest, say --on-unsupported skip or --on-unsupported keep-v2.",
+            refused,
+        )
+
+
+def report_array(array: ArrayPlan) -> ArrayReport:
+    """The line of the report for an array, before it is converted."""
+    translation = array.translation
+    document = translation.document or {}
+    warnings = list(translation.warnings)
+    if array.node.array is not None and translate_attributes(array.node.array.attributes)[1]:
+        warnings.append("NaN or infinite numbers in attributes became their string form")
+    return ArrayReport(
+        path=array.path,
+        action=translation.action.value,
+        v2="" if array.node.array is None else describe_v2(array.node.array),
+        v3=describe_v3(document) if document else "",
+        form=translation.form.value,
+        reason=translation.reason,
+        chunks=len(array.node.keys),
+        bytes=array.size,
+        warnings=warnings,
+    )
+
+
+def describe_v2(array: V2Array) -> str:
+    """dtype and codecs in a few words: ``<i4, delta, blosc``."""
+    dtype = array.document.get("dtype")
+    words = [dtype if isinstance(dtype, str) else "struct", *(f["id"] for f in array.filters)]
+    if array.compressor:
+        words.append(array.compressor["id"])
+    return ", ".join(map(str, words))
+
+
+def describe_v3(document: dict[str, Any]) -> str:
+    """Data type and codecs in a few words: ``int32, bytes, blosc``."""
+    if document.get("node_type") != "array":
+        return ""
+    data_type = document["data_type"]
+    codecs = document["codecs"]
+    words = [data_type if isinstance(data_type, str) else data_type["name"]]
+    if codecs[0]["name"] == "sharding_indexed":
+        words.append("shards of")
+        codecs = codecs[0]["configuration"]["codecs"]
+    words += [codec["name"] for codec in codecs if codec["name"] != "bytes"]
+    return ", ".join(words).replace("shards of, ", "shards of ")
+
+
+def _translate(node: V2Node, options: ConvertOptions, only_strings: Any) -> Translation:
+    array = node.array
+    if array is None:
+        return Translation(Action.REFUSE, None, reason=node.problem)
+    try:
+        translation = translate_array(array, options.translation, only_strings)
+    except ChunkDecodeError as error:
+        return Translation(Action.REFUSE, None, reason=str(error))
+    translation = relayout(translation, array, options.layout)
+    if translation.action is Action.REENCODE and (missing := missing_codecs(array)):
+        names = ", ".join(missing)
+        return Translation(
+            Action.REFUSE,
+            None,
+            reason=f"codec {names} has no v3 form and cannot be decoded here: "
+            "install the package that provides it",
+        )
+    return translation

@@ -1,0 +1,98 @@
+"""Where a v2 hierarchy is read from: entries with sizes, and their bytes."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ncore.convert.errors import SourceError
+
+
+class Source(ABC):
+    """A v2 store, opened for reading; any number of threads may share it.
+
+    Attributes:
+        name: what the user called it, for messages.
+    """
+
+    name: str
+
+    @abstractmethod
+    def entries(self) -> Mapping[str, int]:
+        """Key → size in bytes of everything in the store, in the store's own order."""
+
+    @abstractmethod
+    def read(self, key: str) -> bytes | memoryview:
+        """The bytes under a key.
+
+        Raises:
+            KeyError: there is nothing under it.
+        """
+
+    @abstractmethod
+    def identity(self) -> Any:
+        """JSON values that change when the store does, for resuming."""
+
+    def close(self) -> None:  # noqa: B027  # most have nothing open
+        """Let go of what is open."""
+
+
+class DirectorySource(Source):
+    """A store in a directory, one file a key."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.name = str(path)
+        self._entries: dict[str, int] | None = None
+        if not self.path.is_dir():
+            raise SourceError(f"{self.name}: no such directory")
+
+    def entries(self) -> Mapping[str, int]:
+        if self._entries is None:
+            self._entries = {}
+            pending = [("", str(self.path))]
+            while pending:
+                prefix, folder = pending.pop()
+                try:
+                    with os.scandir(folder) as found:
+                        listed = sorted(found, key=lambda entry: entry.name)
+                except OSError as error:
+                    raise SourceError(f"{folder}: {error.strerror}") from None
+                for entry in listed:
+                    key = prefix + entry.name
+                    if entry.is_dir():
+                        pending.append((f"{key}/", entry.path))
+                    elif entry.is_file():
+                        self._entries[key] = entry.stat().st_size
+        return self._entries
+
+    def file(self, key: str) -> Path:
+        """The file that holds a key."""
+        return self.path / key
+
+    def read(self, key: str) -> bytes:
+        try:
+            return (self.path / key).read_bytes()
+        except FileNotFoundError:
+            raise KeyError(key) from None
+
+    def identity(self) -> Any:
+        return ["directory", os.path.realpath(self.path)]
+
+
+class MappingSource(Source):
+    """A store whose entries are already in memory (metadata carried inside another document)."""
+
+    def __init__(self, name: str, entries: Mapping[str, bytes]) -> None:
+        self.name = name
+        self._data = entries
+
+    def entries(self) -> Mapping[str, int]:
+        return {key: len(value) for key, value in self._data.items()}
+
+    def read(self, key: str) -> bytes:
+        return self._data[key]
+
+    def identity(self) -> Any:
+        return ["mapping", self.name]

@@ -1,0 +1,94 @@
+"""Where a v3 hierarchy is written to, step by step and without harm on the way.
+
+A target is staged beside its final place, can be continued after an
+interruption, read back before anybody else sees it, and then published in one
+step.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from zarr.abc.store import Store
+
+from ncore.convert.source import Source
+
+
+class Target(ABC):
+    """A v3 store under construction.
+
+    The calls come in this order: `exists`, `read_journal`, `begin`, any number of
+    `copy`, `write`, `checkpoint` and `append_journal`, then `finish`, `staged`
+    and `publish`.
+
+    Attributes:
+        name: what the user called it, for messages.
+        parallel: whether `write` may be called by several threads at once.
+    """
+
+    name: str
+    parallel: bool = False
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether something lies at the final place."""
+
+    @abstractmethod
+    def read_journal(self) -> list[Any]:
+        """The records of an interrupted run; empty if there was none."""
+
+    @abstractmethod
+    def append_journal(self, record: Any) -> None:
+        """Store a record durably; what was written before it is on disk by then."""
+
+    @abstractmethod
+    def begin(
+        self, documents: Mapping[str, dict[str, Any]], state: Any, consolidated: bool
+    ) -> None:
+        """Start writing, or continue.
+
+        Args:
+            documents: node path → ``zarr.json`` document, breadth first.
+            state: what `checkpoint` last returned; None to start anew.
+            consolidated: whether the root is to carry consolidated metadata.
+        """
+
+    @abstractmethod
+    def write(self, key: str, data: bytes | memoryview) -> None:
+        """Store bytes under a key."""
+
+    @abstractmethod
+    def copy(
+        self, source: Source, keys: Mapping[str, str], progress: Callable[[int], None]
+    ) -> None:
+        """Store entries of a source unchanged.
+
+        Args:
+            source: where they are.
+            keys: key here → key there.
+            progress: told of bytes that are done.
+        """
+
+    @abstractmethod
+    def checkpoint(self) -> Any:
+        """Make everything so far durable; JSON values from which `begin` can continue."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Complete the staged store: metadata, index, sync."""
+
+    @abstractmethod
+    def staged(self) -> Store:
+        """The staged store, opened for reading."""
+
+    @abstractmethod
+    def publish(self, overwrite: bool) -> None:
+        """Put the staged store in its final place, in one step."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Remove the staged store and its journal."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Let go of what is open; the staged store stays for another run."""

@@ -1,0 +1,138 @@
+"""A v3 store in a directory: one file a key, staged in a hidden directory beside it."""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from zarr.abc.store import Store
+from zarr.storage import LocalStore
+
+from ncore.convert.consolidated import consolidate
+from ncore.convert.durable import sync_file, sync_tree
+from ncore.convert.errors import ConvertError, TargetExistsError
+from ncore.convert.journal import Journal
+from ncore.convert.source import DirectorySource, Source
+from ncore.convert.target import Target
+
+
+class DirectoryTarget(Target):
+    """Files under ``path``; until published under ``.NAME.ncore-converting`` beside it."""
+
+    parallel = True
+
+    def __init__(self, path: str | os.PathLike[str], jobs: int = 4) -> None:
+        self.name = str(path)
+        self.path = Path(path).absolute()
+        self.stage = self.path.with_name(f".{self.path.name}.ncore-converting")
+        self._old = self.path.with_name(f".{self.path.name}.ncore-replaced")
+        self._journal = Journal(self.path.with_name(f".{self.path.name}.ncore-journal"))
+        self._jobs = jobs
+        self._folders: set[Path] = set()
+        self._documents: Mapping[str, dict[str, Any]] = {}
+        self._consolidated = False
+
+    def exists(self) -> bool:
+        if self._old.exists() and not self.path.exists():
+            self._old.rename(self.path)  # an earlier run stopped between two renames
+        return self.path.exists()
+
+    def read_journal(self) -> list[Any]:
+        if not self.stage.is_dir():
+            return []
+        return self._journal.records()
+
+    def append_journal(self, record: Any) -> None:
+        self._journal.append(record)
+
+    def begin(
+        self, documents: Mapping[str, dict[str, Any]], state: Any, consolidated: bool
+    ) -> None:
+        self._documents, self._consolidated = documents, consolidated
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._journal.acquire()
+        if state is None:
+            self._journal.clear()
+            if self.stage.exists():
+                shutil.rmtree(self.stage)
+            self.stage.mkdir()
+
+    def write(self, key: str, data: bytes | memoryview) -> None:
+        with self._file(key).open("wb") as out:
+            out.write(data)
+
+    def copy(
+        self, source: Source, keys: Mapping[str, str], progress: Callable[[int], None]
+    ) -> None:
+        sizes = source.entries()
+
+        def one(item: tuple[str, str]) -> None:
+            here, there = item
+            if isinstance(source, DirectorySource):
+                # copyfile hands the bytes from file to file inside the kernel.
+                shutil.copyfile(source.file(there), self._file(here))
+            else:
+                self.write(here, source.read(there))
+            progress(sizes[there])
+
+        with ThreadPoolExecutor(self._jobs) as pool:
+            for _ in pool.map(one, keys.items(), chunksize=8):
+                pass
+
+    def checkpoint(self) -> Any:
+        sync_tree(self.stage)
+        return {}
+
+    def finish(self) -> None:
+        documents = dict(self._documents)
+        if self._consolidated:
+            documents[""] = consolidate(documents)
+        for path, document in documents.items():
+            key = f"{path}/zarr.json" if path else "zarr.json"
+            self.write(key, json.dumps(document, indent=2).encode())
+        sync_tree(self.stage)
+
+    def staged(self) -> Store:
+        return LocalStore(self.stage, read_only=True)
+
+    def publish(self, overwrite: bool) -> None:
+        if self.path.exists():
+            if not overwrite:
+                raise TargetExistsError(f"{self.name}: appeared while it was being written")
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(self._old)
+            self.path.rename(self._old)
+        self.stage.rename(self.path)
+        sync_file(self.path.parent)
+        self._journal.remove()
+        if self._old.exists():
+            _remove(self._old)
+
+    def discard(self) -> None:
+        if self.stage.exists():
+            shutil.rmtree(self.stage)
+        self._journal.remove()
+
+    def release(self) -> None:
+        self._journal.release()
+
+    def _file(self, key: str) -> Path:
+        parts = key.split("/")
+        if any(part in ("", ".", "..") or "\0" in part for part in parts):
+            raise ConvertError(f"{self.name}: key {key!r} cannot be the path of a file")
+        file = self.stage.joinpath(*parts)
+        if file.parent not in self._folders:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(file.parent)
+        return file
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
