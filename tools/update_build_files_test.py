@@ -207,6 +207,12 @@ def test_a_test_may_import_from_another(workspace):
     assert 'deps=[":a_test_lib"]' in _rule(build, "b_test")
 
 
+def test_a_circle_of_imports_is_shown(workspace):
+    files = {"tools/a.py": "import tools.b", "tools/b.py": "def f():\n    import tools.a"}
+    with pytest.raises(Problem, match=r"//tools:[ab] -> //tools:[ab] -> //tools:[ab];"):
+        workspace(files)
+
+
 def test_main_writes_checks_and_removes(workspace, capsys):
     root = workspace.root
     workspace({"tools/a.py": "", "tests/b.py": ""})

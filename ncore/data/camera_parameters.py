@@ -1,7 +1,6 @@
-"""What all camera models have in common, and how they are encoded."""
+"""What all camera models have in common."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -10,11 +9,9 @@ import numpy.typing as npt
 
 from ncore.data.checks import ArrayFieldsEq, check, check_array
 from ncore.data.enums import ShutterType
-from ncore.data.errors import DataTypeError, InvalidDataError, MissingFieldError
+from ncore.data.errors import InvalidDataError
 from ncore.data.external_distortion import (
-    EXTERNAL_DISTORTION_TYPE_KEY,
     ExternalDistortionParameters,
-    check_external_distortion_type,
     external_distortion_parameters_field,
 )
 from ncore.data.json_codec import DataClassJsonMixin, enum_field, numpy_array_field
@@ -132,44 +129,13 @@ def register_camera_model_parameters(
     return parameters_class
 
 
-def encode_camera_model_parameters(parameters: CameraModelParameters) -> dict[str, Any]:
-    """Return type string and parameters, as the intrinsics component stores them."""
-    encoded: dict[str, Any] = {
-        "camera_model_type": parameters.type(),
-        "camera_model_parameters": parameters.to_dict(),
-    }
-    if parameters.external_distortion_parameters is not None:
-        # Also beside the parameters, where readers before nvidia-ncore 19.8 look for it.
-        encoded[EXTERNAL_DISTORTION_TYPE_KEY] = parameters.external_distortion_parameters.type()
-    return encoded
-
-
-def decode_camera_model_parameters(encoded: Mapping[str, Any]) -> CameraModelParameters:
-    """Return the camera model of what :func:`encode_camera_model_parameters` returned.
+def registered_camera_model(type_name: str) -> type[CameraModelParameters]:
+    """Return the class registered for a stored type string.
 
     Raises:
-        UnknownModelTypeError: unknown camera model or external distortion type
-            (a ValueError).
-        MissingFieldError: a key is missing (a KeyError).
-        InvalidDataError: a parameter is not allowed.
+        UnknownModelTypeError: there is none (a ValueError).
     """
-    from ncore.data import camera_models  # noqa: F401  (registers our own)
-
-    try:
-        type_name, parameters = encoded["camera_model_type"], encoded["camera_model_parameters"]
-    except KeyError as error:
-        raise MissingFieldError(f"encoded camera model parameters lack {error}") from None
-    model = _registry.get(type_name)
-    if not isinstance(parameters, Mapping):
-        raise DataTypeError(f"{parameters!r} are no camera model parameters")
-    outer_type = encoded.get(EXTERNAL_DISTORTION_TYPE_KEY)
-    if outer_type is not None:
-        check_external_distortion_type(outer_type)
-        distortion = parameters.get("external_distortion_parameters")
-        if distortion is not None:
-            tagged = {**distortion, EXTERNAL_DISTORTION_TYPE_KEY: outer_type}
-            parameters = {**parameters, "external_distortion_parameters": tagged}
-    return model.from_dict(parameters)
+    return _registry.get(type_name)
 
 
 def alias_camera_model_type(alias: str, type_name: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tools.build_files.cycles import absolute, refuse_cycles
 from tools.build_files.imports import Import, Problem, Source, read_source
 from tools.build_files.layers import MAY_IMPORT, TOPS, layer_of, visibility
 from tools.build_files.starlark import package_visibility, rule
@@ -80,13 +81,25 @@ class _Workspace:
         for source in self.sources:
             self._check_layer(source)
             folders[source.path.parent].append(source)
-        return {
-            self.root / folder / "BUILD.bazel": self._build_file(folder, sources)
+        rules = {
+            folder: [rule for source in sources for rule in self._rules(source)]
             for folder, sources in sorted(folders.items())
         }
+        refuse_cycles(
+            {
+                f"//{folder}:{attributes['name']}": [
+                    absolute(label, folder) for label in attributes["deps"]
+                ]
+                for folder, calls in rules.items()
+                for _, attributes in calls
+            }
+        )
+        return {
+            self.root / folder / "BUILD.bazel": self._build_file(folder, calls)
+            for folder, calls in rules.items()
+        }
 
-    def _build_file(self, folder: Path, sources: list[Source]) -> str:
-        rules = [r for source in sources for r in self._rules(source)]
+    def _build_file(self, folder: Path, rules: list[tuple[str, dict[str, Any]]]) -> str:
         loads = {
             "pytest_test": "//deps/bazel:pytest_test.bzl",
             "py_binary": "@rules_python//python:py_binary.bzl",

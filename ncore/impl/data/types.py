@@ -5,6 +5,12 @@ from typing import TYPE_CHECKING
 from ncore._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from ncore.data.camera_codec import (
+        decode_camera_model_parameters as decode_camera_model_parameters,
+    )
+    from ncore.data.camera_codec import (
+        encode_camera_model_parameters as encode_camera_model_parameters,
+    )
     from ncore.data.camera_fisheye import (
         OpenCVFisheyeCameraModelParameters as OpenCVFisheyeCameraModelParameters,
     )
@@ -14,12 +20,6 @@ if TYPE_CHECKING:
     )
     from ncore.data.camera_parameters import CameraModelParameters as CameraModelParameters
     from ncore.data.camera_parameters import ParaxialPinholeGeometry as ParaxialPinholeGeometry
-    from ncore.data.camera_parameters import (
-        decode_camera_model_parameters as decode_camera_model_parameters,
-    )
-    from ncore.data.camera_parameters import (
-        encode_camera_model_parameters as encode_camera_model_parameters,
-    )
     from ncore.data.camera_parameters import (
         register_camera_model_parameters as register_camera_model_parameters,
     )
@@ -127,9 +127,9 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "ShutterType": "ncore.data.enums",
         "SpinningLidarModelParameters": "ncore.data.lidar_parameters",
         "StructuredSpinningLidarModelParameters": "ncore.data.lidar_parameters",
-        "decode_camera_model_parameters": "ncore.data.camera_parameters",
+        "decode_camera_model_parameters": "ncore.data.camera_codec",
         "decode_lidar_model_parameters": "ncore.data.lidar_parameters",
-        "encode_camera_model_parameters": "ncore.data.camera_parameters",
+        "encode_camera_model_parameters": "ncore.data.camera_codec",
         "encode_lidar_model_parameters": "ncore.data.lidar_parameters",
         "external_distortion_parameters_field": "ncore.data.external_distortion",
         "register_camera_model_parameters": "ncore.data.camera_parameters",
