@@ -66,9 +66,9 @@ class OpenCVFisheyeCameraModelParameters(CameraModelParameters):
         scale = as_scale(image_domain_scale)
         return replace(
             self,
-            resolution=scaled_resolution(self.resolution, scale, new_resolution),
+            resolution=scaled_resolution(self.resolution, image_domain_scale, new_resolution),
             principal_point=scaled_point(self.principal_point, scale, image_domain_offset),
-            focal_length=(self.focal_length * scale).astype(np.float32),
+            focal_length=self.focal_length * scale,
         )
 
     @staticmethod

@@ -120,19 +120,19 @@ class FThetaCameraModelParameters(CameraModelParameters):
         ``linear_cde``.
         """
         scale = as_scale(image_domain_scale)
-        horizontal, vertical = (float(factor) for factor in scale)
-        offset = np.asarray(image_domain_offset, dtype=np.float64)
-        ratio = np.array([horizontal / vertical, horizontal / vertical, 1.0])
-        powers = vertical ** np.arange(POLYNOMIAL_LENGTH)
+        vertical = scale[1]
+        ratio = scale[0] / vertical
+        powers = float(vertical) ** np.arange(POLYNOMIAL_LENGTH)
+        half = np.float32(0.5)
         return replace(
             self,
-            resolution=scaled_resolution(self.resolution, scale, new_resolution),
-            principal_point=((self.principal_point + 0.5) * scale - 0.5 - offset).astype(
-                np.float32
-            ),
+            resolution=scaled_resolution(self.resolution, image_domain_scale, new_resolution),
+            principal_point=(self.principal_point + half) * scale
+            - half
+            - np.asarray(image_domain_offset, dtype=np.float32),
             pixeldist_to_angle_poly=(self.pixeldist_to_angle_poly / powers).astype(np.float32),
-            angle_to_pixeldist_poly=(self.angle_to_pixeldist_poly * vertical).astype(np.float32),
-            linear_cde=(self.linear_cde * ratio).astype(np.float32),
+            angle_to_pixeldist_poly=self.angle_to_pixeldist_poly * vertical,
+            linear_cde=self.linear_cde * np.array([ratio, ratio, 1], dtype=np.float32),
         )
 
 

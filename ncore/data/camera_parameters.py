@@ -145,15 +145,17 @@ def alias_camera_model_type(alias: str, type_name: str) -> None:
 
 def scaled_resolution(
     resolution: npt.NDArray[np.uint64],
-    scale: npt.NDArray[np.float64],
+    image_domain_scale: Any,
     new_resolution: tuple[int, int] | None,
 ) -> npt.NDArray[np.uint64]:
     """Return the resolution after :meth:`CameraModelParameters.transform`."""
     if new_resolution is None:
-        exact = resolution.astype(np.float64) * scale
+        # In float64: the float32 next to 0.1 would not scale 320 pixels to 32.
+        exact = resolution * np.asarray(image_domain_scale, dtype=np.float64)
         check(
             np.isfinite(exact).all() and (exact == np.floor(exact)).all(),
-            f"resolution {resolution} scaled by {scale} is not integral; pass new_resolution",
+            f"resolution {resolution} scaled by {image_domain_scale} is not integral; "
+            "pass new_resolution",
         )
     else:
         exact = np.asarray(new_resolution, dtype=np.float64)
@@ -162,9 +164,9 @@ def scaled_resolution(
     return exact.astype(np.uint64)
 
 
-def as_scale(image_domain_scale: Any) -> npt.NDArray[np.float64]:
-    """Return horizontal and vertical scale as float64 ``(2,)``."""
-    scale = np.asarray(image_domain_scale, dtype=np.float64)
+def as_scale(image_domain_scale: Any) -> npt.NDArray[np.float32]:
+    """Return horizontal and vertical scale as float32 ``(2,)``."""
+    scale = np.asarray(image_domain_scale, dtype=np.float32)
     if scale.shape == ():
         scale = np.repeat(scale, 2)
     check(

@@ -55,15 +55,15 @@ class PinholeCameraModelParameters(CameraModelParameters):
         scale = as_scale(image_domain_scale)
         return replace(
             self,
-            resolution=scaled_resolution(self.resolution, scale, new_resolution),
+            resolution=scaled_resolution(self.resolution, image_domain_scale, new_resolution),
             principal_point=scaled_point(self.principal_point, scale, image_domain_offset),
-            focal_length=(self.focal_length * scale).astype(np.float32),
+            focal_length=self.focal_length * scale,
         )
 
 
-def scaled_point(point: Float32Array, scale: npt.NDArray[np.float64], offset: Any) -> Float32Array:
+def scaled_point(point: Float32Array, scale: Float32Array, offset: Any) -> Float32Array:
     """Return image coordinates after scaling and cropping, float32 ``(2,)``."""
-    return (point * scale - np.asarray(offset, dtype=np.float64)).astype(np.float32)
+    return point * scale - np.asarray(offset, dtype=np.float32)
 
 
 @register_camera_model_parameters
@@ -162,10 +162,12 @@ class IdealPinholeCameraModelParameters(PinholeCameraModelParameters):
                     f"no ideal pinhole has a field of view of {np.degrees(fov)} degrees: "
                     "it must lie between 0 and 180"
                 )
-            wanted = _half_extents(geometry) / np.tan(np.broadcast_to(fov, (2,)) / np.float32(2))
+            extents = _half_extents(geometry)
             if fov.shape == ():
-                wanted = focal_length * (wanted / focal_length).max()
-            focal_length = wanted.astype(np.float32)
+                wanted = extents / np.float32(np.tan(float(target_fov) / 2))
+                focal_length = focal_length * (wanted / focal_length).max()
+            else:
+                focal_length = extents / np.tan(fov / np.float32(2))
         return IdealPinholeCameraModelParameters(
             resolution=geometry.resolution,
             shutter_type=source.shutter_type,

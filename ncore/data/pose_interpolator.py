@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ncore.data.checks import check
-from ncore.data.errors import InvalidDataError
+from ncore.data.errors import DataTypeError, InvalidDataError
 from ncore.data.rigid import so3_trans_2_se3
 
 if TYPE_CHECKING:
@@ -96,6 +96,67 @@ class PoseInterpolator:
         translation = slope * (times - knots[below])[:, None] + translations[below]
         rotation = self._slerp(times).as_matrix()
         return so3_trans_2_se3(rotation, translation).astype(dtype, copy=False)
+
+    def extrapolate_to_timestamps(
+        self,
+        ts_target: Array,
+        max_extrapolation_time_us: int = 1_000_000,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> Array:
+        """Return the poses at some times, which may lie beyond the trajectory's ends.
+
+        Beyond an end the linear and the angular velocity of the first or last pair of
+        poses are kept.
+
+        Args:
+            ts_target: integer times, one or shape ``(M,)``, microseconds.
+            max_extrapolation_time_us: how far beyond an end times may lie.
+            dtype: dtype of the result; the computation is in float64.
+
+        Returns:
+            Shape ``(M, 4, 4)`` (``M = 1`` for one time).
+
+        Raises:
+            DataTypeError: the times are not integers.
+            InvalidDataError: a time lies too far beyond an end, or another shape.
+        """
+        times = np.atleast_1d(np.asarray(ts_target))
+        if times.dtype.kind not in "iu" and times.size:
+            raise DataTypeError(f"times must be integers (microseconds), not {times.dtype}")
+        check(times.ndim == 1, f"times must have shape (M,), not {times.shape}")
+        first, last = int(self._timestamps[0]), int(self._timestamps[-1])
+        before, after = times < self._timestamps[0], times > self._timestamps[-1]
+        inside = ~(before | after)
+        poses = np.empty((len(times), 4, 4), dtype=dtype)
+        poses[inside] = self.interpolate_to_timestamps(times[inside], dtype)
+        for beyond, end, where in ((before, 0, "start"), (after, -1, "end")):
+            if not beyond.any():
+                continue
+            reached = int(times[beyond].min() if end == 0 else times[beyond].max())
+            distance = first - reached if end == 0 else reached - last
+            check(
+                distance <= max_extrapolation_time_us,
+                f"extrapolation by {distance} us beyond the trajectory's {where} exceeds the "
+                f"limit of {max_extrapolation_time_us} us",
+            )
+            poses[beyond] = self._extrapolate(times[beyond], end).astype(dtype)
+        return poses
+
+    def _extrapolate(self, times: Array, end: int) -> Array:
+        """Return poses beyond the first (``end = 0``) or last (``end = -1``) one, float64."""
+        from scipy.spatial.transform import Rotation
+
+        pair = slice(0, 2) if end == 0 else slice(-2, None)
+        span = np.diff(self._knots[pair])[0]
+        translations = self._poses[pair, :3, 3].astype(np.float64)
+        rotations = Rotation.from_matrix(self._poses[pair, :3, :3])
+        velocity = (translations[1] - translations[0]) / span
+        angular_velocity = (rotations[1] * rotations[0].inv()).as_rotvec() / span
+        elapsed = (times.astype(np.float64) - self._knots[end])[:, None]
+        turns = Rotation.from_rotvec(angular_velocity * elapsed)
+        return so3_trans_2_se3(
+            (turns * rotations[end]).as_matrix(), translations[end] + velocity * elapsed
+        )
 
     @cached_property
     def _knots(self) -> npt.NDArray[np.float64]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ncore.data.boxes import pose_bbox as pose_bbox
     from ncore.data.boxes import transform_bbox as transform_bbox
     from ncore.data.interval import HalfClosedInterval as HalfClosedInterval
+    from ncore.data.motion_compensation import MotionCompensator as MotionCompensator
     from ncore.data.pose_graph import PoseGraphInterpolator as PoseGraphInterpolator
     from ncore.data.pose_interpolator import PoseInterpolator as PoseInterpolator
     from ncore.data.rigid import se3_inverse as se3_inverse
@@ -20,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "HalfClosedInterval": "ncore.data.interval",
+        "MotionCompensator": "ncore.data.motion_compensation",
         "PoseGraphInterpolator": "ncore.data.pose_graph",
         "PoseInterpolator": "ncore.data.pose_interpolator",
         "bbox_pose": "ncore.data.boxes",

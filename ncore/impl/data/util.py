@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         compute_max_angle_with_monotonicity as compute_max_angle_with_monotonicity,
     )
     from ncore.data.decoded_cache import DecodedValueCache as DecodedValueCache
+    from ncore.data.frame_times import closest_index_sorted as closest_index_sorted
     from ncore.data.json_codec import dtype_field as dtype_field
     from ncore.data.json_codec import enum_field as enum_field
     from ncore.data.json_codec import numpy_array_field as numpy_array_field
@@ -22,6 +23,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "DecodedValueCache": "ncore.data.decoded_cache",
         "FOV": "ncore.data.angles",
         "RelativeAngleResult": "ncore.data.angles",
+        "closest_index_sorted": "ncore.data.frame_times",
         "compute_max_angle_with_monotonicity": "ncore.data.camera_fisheye",
         "dtype_field": "ncore.data.json_codec",
         "enum_field": "ncore.data.json_codec",
