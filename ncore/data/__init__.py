@@ -70,7 +70,21 @@ if TYPE_CHECKING:
     from ncore.data.lidar_parameters import (
         register_lidar_model_parameters as register_lidar_model_parameters,
     )
+    from ncore.data.motion_compensation import MotionCompensator as MotionCompensator
     from ncore.data.point_cloud import PointCloud as PointCloud
+    from ncore.data.pose_graph import PoseGraphInterpolator as PoseGraphInterpolator
+    from ncore.data.pose_interpolator import PoseInterpolator as PoseInterpolator
+    from ncore.data.protocols import CameraLabelsProtocol as CameraLabelsProtocol
+    from ncore.data.protocols import PointCloudsSourceProtocol as PointCloudsSourceProtocol
+    from ncore.data.protocols import SequenceLoaderProtocol as SequenceLoaderProtocol
+    from ncore.data.ray_bundle_point_clouds import (
+        RayBundleSensorPointCloudsSourceAdapter as RayBundleSensorPointCloudsSourceAdapter,
+    )
+    from ncore.data.sensor_protocols import CameraSensorProtocol as CameraSensorProtocol
+    from ncore.data.sensor_protocols import LidarSensorProtocol as LidarSensorProtocol
+    from ncore.data.sensor_protocols import RadarSensorProtocol as RadarSensorProtocol
+    from ncore.data.sensor_protocols import RayBundleSensorProtocol as RayBundleSensorProtocol
+    from ncore.data.sensor_protocols import SensorProtocol as SensorProtocol
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
@@ -111,5 +125,17 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "register_camera_model_parameters": "ncore.data.camera_parameters",
         "register_external_distortion_parameters": "ncore.data.external_distortion",
         "register_lidar_model_parameters": "ncore.data.lidar_parameters",
+        "CameraLabelsProtocol": "ncore.data.protocols",
+        "PointCloudsSourceProtocol": "ncore.data.protocols",
+        "SequenceLoaderProtocol": "ncore.data.protocols",
+        "CameraSensorProtocol": "ncore.data.sensor_protocols",
+        "LidarSensorProtocol": "ncore.data.sensor_protocols",
+        "RadarSensorProtocol": "ncore.data.sensor_protocols",
+        "RayBundleSensorProtocol": "ncore.data.sensor_protocols",
+        "SensorProtocol": "ncore.data.sensor_protocols",
+        "RayBundleSensorPointCloudsSourceAdapter": "ncore.data.ray_bundle_point_clouds",
+        "PoseGraphInterpolator": "ncore.data.pose_graph",
+        "PoseInterpolator": "ncore.data.pose_interpolator",
+        "MotionCompensator": "ncore.data.motion_compensation",
     },
 )

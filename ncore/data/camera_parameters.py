@@ -159,7 +159,10 @@ def scaled_resolution(
         )
     else:
         exact = np.asarray(new_resolution, dtype=np.float64)
-        check(exact.shape == (2,), f"new_resolution must be (width, height), not {new_resolution}")
+        check(
+            exact.shape == (2,) and (exact == np.floor(exact)).all(),
+            f"new_resolution must be (width, height) in whole pixels, not {new_resolution}",
+        )
     check((exact >= 1).all(), f"the new resolution {exact} is not positive")
     return exact.astype(np.uint64)
 

@@ -31,3 +31,7 @@ class MissingFieldError(DataError, KeyError):
 
 class UnknownModelTypeError(DataError, ValueError):
     """An encoded type string has no registered class, or is registered already."""
+
+
+class IndexRangeError(DataError, IndexError):
+    """There is no frame, point cloud or return of this index."""
