@@ -7,8 +7,8 @@ Example::
     python tools/lock.py --upgrade zarr   # of one package
 
 Needs `uv` on the PATH. One lockfile per supported Python version holds what
-ncore and its tests need, for all platforms; one more holds the legacy
-environment. They name no index: the user's own configuration says where
+ncore and its tests need, for all platforms; others hold the linters and the
+legacy environment. They name no index: the user's own configuration says where
 packages come from, the hashes say which they are.
 """
 
@@ -33,6 +33,7 @@ class Lock(NamedTuple):
     python: str
     inputs: tuple[str, ...]
     overrides: str | None = None
+    constraints: str | None = None
 
 
 LOCKS = (
@@ -40,6 +41,7 @@ LOCKS = (
         Lock(f"requirements_{python.replace('.', '_')}.txt", python, ("requirements.in", "test.in"))
         for python in ("3.11", "3.12", "3.13")
     ),
+    Lock("lint_3_11.txt", "3.11", ("lint.in",), constraints="requirements_3_11.txt"),
     Lock("legacy_3_11.txt", "3.11", ("legacy.in",), "legacy_overrides.in"),
 )
 
@@ -101,6 +103,8 @@ def compile_lock(lock: Lock, upgrade: Iterable[str] | None) -> None:
     ]
     if lock.overrides:
         command += ["--overrides", lock.overrides]
+    if lock.constraints:
+        command += ["--constraints", lock.constraints]
     if upgrade is not None:
         packages = list(upgrade)
         command += [f"--upgrade-package={name}" for name in packages] or ["--upgrade"]
