@@ -1,0 +1,318 @@
+"""Decoding the CBOR (RFC 8949) of an index: text arrays and uint arrays, a hundred thousand long.
+
+A general decoder makes one object per number and trusts what the bytes
+announce. Here lengths are checked against the bytes that are there before
+anything is allocated, every item's head is looked at, and regular stretches
+(which is what zarr keys and sorted offsets are) are taken in one numpy step.
+"""
+
+import io
+from typing import Any
+
+import cbor2
+import numpy as np
+import numpy.typing as npt
+
+UINT, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = range(8)
+"""CBOR major types."""
+INDEFINITE = -1
+BREAK = 0xFF
+
+_MAX_DEPTH = 64
+_PROBE = 64
+_MAX_PERIOD = 16
+_UINT_HEADS = (0, 0, 0x18, 0x19, 0, 0x1A, 0, 0, 0, 0x1B)
+"""First byte of a shortest-form uint by its width; of one byte it is the value itself."""
+
+
+class CborError(ValueError):
+    """The bytes are not the CBOR they should be. The message lacks the file's name."""
+
+
+def head(raw: bytes, pos: int) -> tuple[int, int, int]:
+    """Return (major type, argument, position behind) of the head at ``pos``.
+
+    The argument is :data:`INDEFINITE` for an indefinite length.
+
+    Raises:
+        CborError: the bytes end inside it, or it is malformed.
+    """
+    try:
+        first = raw[pos]
+    except IndexError:
+        raise CborError(f"ends at byte {pos} where an item should start") from None
+    major, info = first >> 5, first & 31
+    if info < 24:
+        return major, info, pos + 1
+    if info == 31:
+        if major in (UINT, NEGATIVE, TAG, SIMPLE):
+            raise CborError(f"byte {first:#x} at {pos} is no item")
+        return major, INDEFINITE, pos + 1
+    if info > 27:
+        raise CborError(f"byte {first:#x} at {pos} is reserved")
+    width = 1 << (info - 24)
+    end = pos + 1 + width
+    if end > len(raw):
+        raise CborError(f"ends inside the head at byte {pos}")
+    return major, int.from_bytes(raw[pos + 1 : end], "big"), end
+
+
+def array_length(raw: bytes, pos: int, limit: int, what: str) -> tuple[int, int]:
+    """Return (number of items or :data:`INDEFINITE`, position of the first) of an array.
+
+    Raises:
+        CborError: it is no array, or announces more than ``limit`` items or than
+            there are bytes for.
+    """
+    major, count, pos = head(raw, pos)
+    if major != ARRAY:
+        raise CborError(f"{what} is not an array")
+    if count > min(limit, len(raw) - pos):
+        raise CborError(f"{what} announces {count} items, more than the file can hold")
+    return count, pos
+
+
+def text_array(raw: bytes, pos: int, limit: int, what: str) -> tuple[list[bytes], int]:
+    """Return (the UTF-8 bytes of each text string, position behind the array)."""
+    count, pos = array_length(raw, pos, limit, what)
+    if count == INDEFINITE:
+        return _indefinite_texts(raw, pos, limit, what)
+    starts, sizes, pos = _text_spans(raw, pos, count, what)
+    return [raw[s : s + n] for s, n in zip(starts, sizes, strict=True)], pos
+
+
+def uint_array(raw: bytes, pos: int, limit: int, what: str) -> tuple[npt.NDArray[np.uint64], int]:
+    """Return (uint64 array, position behind it) of an array of unsigned integers.
+
+    Raises:
+        CborError: an item is negative, a float, a bignum or anything but an unsigned integer.
+    """
+    count, pos = array_length(raw, pos, limit, what)
+    if count == INDEFINITE:
+        return _uints_one_by_one(raw, pos, None, limit, what)
+    found = _uints_at_once(raw, pos, count)
+    if found is None:
+        return _uints_one_by_one(raw, pos, count, limit, what)
+    return found
+
+
+def text(raw: bytes, pos: int) -> tuple[str, int]:
+    """Return (string, position behind) of a text string."""
+    data, pos = _string(raw, pos, TEXT, "a key of the map")
+    try:
+        return data.decode(), pos
+    except UnicodeDecodeError:
+        raise CborError("a key of the map is not UTF-8") from None
+
+
+def byte_string(raw: bytes, pos: int, what: str) -> tuple[bytes, int]:
+    """Return (bytes, position behind) of a byte string."""
+    return _string(raw, pos, BYTES, what)
+
+
+def skip(raw: bytes, pos: int) -> int:
+    """Return the position behind the item at ``pos``, whatever it is.
+
+    Raises:
+        CborError: it is malformed, cut off, or nested deeper than 64 levels.
+    """
+    # Per open container: items left, or None until a break.
+    open_: list[int | None] = []
+    while True:
+        if open_ and open_[-1] is None and raw[pos : pos + 1] == b"\xff":
+            pos += 1
+            open_.pop()
+        else:
+            major, argument, pos = head(raw, pos)
+            inner: int | None = 0
+            if major in (BYTES, TEXT):
+                if argument == INDEFINITE:
+                    inner = None
+                else:
+                    pos += argument
+            elif major in (ARRAY, MAP):
+                items = argument * (2 if major == MAP else 1)
+                inner = None if argument == INDEFINITE else items
+            elif major == TAG:
+                inner = 1
+            if pos > len(raw):
+                raise CborError("ends inside a string")
+            if inner != 0:
+                open_.append(inner)
+                if len(open_) > _MAX_DEPTH:
+                    raise CborError(f"nested deeper than {_MAX_DEPTH} levels")
+                continue
+        # An item is complete; so may be the containers around it.
+        while open_ and open_[-1] is not None:
+            open_[-1] -= 1
+            if open_[-1]:
+                break
+            open_.pop()
+        if not open_:
+            return pos
+
+
+def _string(raw: bytes, pos: int, major_wanted: int, what: str) -> tuple[bytes, int]:
+    major, size, pos = head(raw, pos)
+    kind = "text" if major_wanted == TEXT else "a byte string"
+    if major != major_wanted:
+        raise CborError(f"{what} is not {kind}")
+    if size != INDEFINITE:
+        if pos + size > len(raw):
+            raise CborError(f"ends inside {what}")
+        return raw[pos : pos + size], pos + size
+    chunks = []
+    while raw[pos : pos + 1] != b"\xff":
+        major, size, pos = head(raw, pos)
+        if major != major_wanted or size == INDEFINITE or pos + size > len(raw):
+            raise CborError(f"{what} is malformed")
+        chunks.append(raw[pos : pos + size])
+        pos += size
+    return b"".join(chunks), pos + 1
+
+
+def _indefinite_texts(raw: bytes, pos: int, limit: int, what: str) -> tuple[list[bytes], int]:
+    found = []
+    while raw[pos : pos + 1] != b"\xff":
+        item, pos = _string(raw, pos, TEXT, f"an item of {what}")
+        found.append(item)
+        if len(found) > limit:
+            raise CborError(f"{what} has more items than the file can hold")
+    return found, pos + 1
+
+
+def _text_spans(raw: bytes, pos: int, count: int, what: str) -> tuple[list[int], list[int], int]:
+    """Return (start of each string's bytes, their sizes, position behind the last)."""
+    starts: list[int] = []
+    sizes: list[int] = []
+    add_start, add_size = starts.append, sizes.append
+    probe = _PROBE
+    try:
+        while len(starts) < count:
+            for _ in range(min(probe, count - len(starts))):
+                first = raw[pos]
+                if 0x60 <= first < 0x78:
+                    size = first - 0x60
+                    pos += 1
+                elif first == 0x78:
+                    size = raw[pos + 1]
+                    pos += 2
+                else:
+                    data, pos = _string(raw, pos, TEXT, f"an item of {what}")
+                    if first == 0x7F:
+                        raise CborError(f"{what} has a string of indefinite length")
+                    size = len(data)
+                    pos -= size
+                add_start(pos)
+                add_size(size)
+                pos += size
+            periods = _repeats(raw, pos, starts, sizes, count - len(starts))
+            if periods is None:
+                probe = min(probe * 2, 1 << 16)
+                continue
+            probe = _PROBE
+            lengths, leads, times = periods
+            stride = sum(lengths) + sum(leads)
+            within, at = [], 0
+            for lead, size in zip(leads, lengths, strict=True):
+                within.append(at + lead)
+                at += lead + size
+            grid = pos + np.arange(times, dtype=np.int64)[:, None] * stride + np.array(within)
+            starts.extend(grid.ravel().tolist())
+            sizes.extend(lengths * times)
+            pos += times * stride
+    except IndexError:
+        raise CborError(f"ends inside {what}") from None
+    if pos > len(raw):
+        raise CborError(f"ends inside {what}")
+    return starts, sizes, pos
+
+
+def _repeats(
+    raw: bytes, pos: int, starts: list[int], sizes: list[int], left: int
+) -> tuple[list[int], list[int], int] | None:
+    """Return (sizes, head widths, number of repeats ahead) of a period that goes on at ``pos``.
+
+    If the last items repeat with some period, so probably do the next. Heads at
+    the predicted places are compared: where one is as predicted the item is
+    exactly that long, so the next head's place is certain too. Nothing is assumed.
+    """
+    for period in range(1, min(_MAX_PERIOD, len(sizes) // 2, left) + 1):
+        lengths = sizes[-period:]
+        if lengths != sizes[-2 * period : -period] or max(lengths) > 255:
+            continue
+        leads = [1 if size < 24 else 2 for size in lengths]
+        stride = sum(lengths) + sum(leads)
+        most = min(left // period, (len(raw) - pos) // stride)
+        if most < 4:
+            continue
+        rows = np.frombuffer(raw, np.uint8, most * stride, pos).reshape(most, stride)
+        expected: list[int] = []
+        columns: list[int] = []
+        at = 0
+        for lead, size in zip(leads, lengths, strict=True):
+            expected += [0x60 + size] if lead == 1 else [0x78, size]
+            columns += range(at, at + lead)
+            at += lead + size
+        times, step = 0, 256
+        while times < most:
+            part = rows[times : times + step][:, np.array(columns)] == expected
+            good = part.all(axis=1)
+            if not good.all():
+                times += int(good.argmin())
+                break
+            times += len(good)
+            step *= 4
+        if times >= 4:
+            return lengths, leads, times
+    return None
+
+
+def _uints_at_once(raw: bytes, pos: int, count: int) -> tuple[npt.NDArray[np.uint64], int] | None:
+    """Decode ``count`` shortest-form uints, or return ``None`` if they are anything else.
+
+    A general decoder proposes the values; their shortest encoding fixes where
+    each head must be, and every head is then compared with the bytes.
+    """
+    if count < _PROBE:
+        return None
+    try:
+        # Nine bytes are the longest uint. The array's head is written anew.
+        section = b"\x9a" + count.to_bytes(4, "big") + raw[pos : pos + 9 * count]
+        proposed: Any = cbor2.load(io.BytesIO(section))
+        values = np.array(proposed, dtype=np.uint64)
+    except Exception:  # whatever it stumbles over, the careful way names it
+        return None
+    if values.shape != (count,):
+        return None
+    widths = (
+        1
+        + (values > 23).astype(np.int64)
+        + (values > 0xFF)
+        + 2 * (values > 0xFFFF).astype(np.int64)
+        + 4 * (values > 0xFFFFFFFF).astype(np.int64)
+    )
+    ends = pos + np.cumsum(widths)
+    if ends[-1] > len(raw):
+        return None
+    heads = np.where(widths == 1, values, np.array(_UINT_HEADS, np.uint64)[widths])
+    if (np.frombuffer(raw, np.uint8)[ends - widths] != heads).any():
+        return None
+    return values, int(ends[-1])
+
+
+def _uints_one_by_one(
+    raw: bytes, pos: int, count: int | None, limit: int, what: str
+) -> tuple[npt.NDArray[np.uint64], int]:
+    found: list[int] = []
+    while count is None or len(found) < count:
+        if count is None and raw[pos : pos + 1] == b"\xff":
+            pos += 1
+            break
+        major, value, pos = head(raw, pos)
+        if major != UINT:
+            raise CborError(f"item {len(found)} of {what} is not an unsigned integer")
+        found.append(value)
+        if len(found) > limit:
+            raise CborError(f"{what} has more items than the file can hold")
+    return np.array(found, dtype=np.uint64), pos

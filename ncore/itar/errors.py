@@ -1,0 +1,47 @@
+"""What can go wrong with an itar archive. Every class is also the built-in a caller would catch."""
+
+from ncore.errors import NcoreError
+
+
+class ItarError(NcoreError):
+    """Base of every error about an itar archive."""
+
+
+class ItarFormatError(ItarError, ValueError):
+    """The bytes are not an itar archive, or a damaged one."""
+
+
+class ItarDigestError(ItarFormatError):
+    """A payload does not match the checksum that the index holds for it."""
+
+
+class ItarKeyError(ItarError, KeyError):
+    """The archive has no such key."""
+
+
+class ItarReadOnlyError(ItarError, ValueError):
+    """Something tried to write through a read-only archive."""
+
+
+class ItarClosedError(ItarError, ValueError):
+    """The archive was used after it was closed."""
+
+
+class ItarNotFoundError(ItarError, FileNotFoundError):
+    """There is no archive at this place."""
+
+
+class ItarExistsError(ItarError, FileExistsError):
+    """Exclusive creation found an archive already there."""
+
+
+class ItarLockedError(ItarError, BlockingIOError):
+    """Another writer holds the archive. The message names it."""
+
+
+class ItarChangedError(ItarError, OSError):
+    """The archive was replaced or altered between opening and reading."""
+
+
+class ItarIOError(ItarError, OSError):
+    """Bytes that must be there could not be read or written."""

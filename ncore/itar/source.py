@@ -1,0 +1,139 @@
+"""Where an archive's bytes come from: ranged reads, local or not."""
+
+import mmap
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from ncore.itar.errors import ItarChangedError, ItarClosedError, ItarNotFoundError
+
+_PREAD_MOST = 1 << 30
+"""Linux reads at most 0x7ffff000 bytes a call."""
+
+
+@runtime_checkable
+class ByteSource(Protocol):
+    """Random access to the bytes of one archive. Every method may be called by any thread."""
+
+    @property
+    def name(self) -> str:
+        """How messages call it; without credentials."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Size of the whole archive in bytes."""
+        ...
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return exactly ``size`` bytes from ``offset``.
+
+        Raises:
+            ItarChangedError: the archive no longer has them or was replaced.
+        """
+        ...
+
+    def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return the bytes of each (offset, size), in this order."""
+        ...
+
+    def read_tail(self, size: int) -> bytes:
+        """Return the last ``size`` bytes, or all if there are fewer. Called first."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds. Reading afterwards raises :class:`ItarClosedError`."""
+        ...
+
+
+class FileSource:
+    """A local file, read with ``pread``: no shared position, no lock, right after a fork."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open the file.
+
+        Raises:
+            ItarNotFoundError: it does not exist.
+        """
+        self.path = Path(path)
+        try:
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise ItarNotFoundError(f"{self.path}: no such file") from None
+        self._size = os.fstat(self._fd).st_size
+        self._map: mmap.mmap | None = None
+
+    @property
+    def name(self) -> str:  # docstring inherited
+        return str(self.path)
+
+    @property
+    def size(self) -> int:  # docstring inherited
+        return self._size
+
+    def fileno(self) -> int:
+        """Return the file descriptor.
+
+        Raises:
+            ItarClosedError: the source is closed.
+        """
+        if self._fd < 0:
+            raise ItarClosedError(f"{self.path}: the archive is closed")
+        return self._fd
+
+    def read(self, offset: int, size: int) -> bytes:  # docstring inherited
+        try:
+            data = os.pread(self._fd, size, offset)
+        except OSError:
+            self.fileno()  # says so if the source is closed
+            raise
+        if len(data) == size:
+            return data
+        return self._read_rest(data, offset, size)
+
+    def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:  # docstring inherited
+        return [self.read(offset, size) for offset, size in ranges]
+
+    def read_tail(self, size: int) -> bytes:  # docstring inherited
+        size = min(size, self._size)
+        return self.read(self._size - size, size)
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """Return a read-only view of the file's mapped pages; nothing is copied.
+
+        It stays valid after :meth:`close`. Cutting the file short in place (no
+        writer of this project does) while a view is used kills the process, as
+        with every memory map.
+        """
+        if self._map is None:
+            if self._size == 0:
+                return memoryview(b"")
+            self._map = mmap.mmap(self.fileno(), self._size, access=mmap.ACCESS_READ)
+        elif self._fd < 0:
+            self.fileno()
+        return memoryview(self._map)[offset : offset + size]
+
+    def close(self) -> None:  # docstring inherited
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+        self._map = None  # views keep it alive
+
+    def __del__(self) -> None:
+        if getattr(self, "_fd", -1) >= 0:
+            os.close(self._fd)
+
+    def _read_rest(self, data: bytes, offset: int, size: int) -> bytes:
+        parts = [data]
+        done = len(data)
+        while done < size:
+            part = os.pread(self.fileno(), min(size - done, _PREAD_MOST), offset + done)
+            if not part:
+                raise ItarChangedError(
+                    f"{self.path}: ends before byte {offset + size}; it was {self._size} bytes "
+                    "long when it was opened and has been cut since"
+                )
+            parts.append(part)
+            done += len(part)
+        return b"".join(parts)

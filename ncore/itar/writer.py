@@ -1,0 +1,423 @@
+"""Writing an archive: members one after the other, then the index."""
+
+import hashlib
+import os
+import threading
+import warnings
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from ncore.itar.deferred_journal import DeferredJournal
+from ncore.itar.digest import crc32c
+from ncore.itar.errors import ItarClosedError, ItarError, ItarKeyError
+from ncore.itar.files import OS_FILES, Buffer, Files, WritableFile
+from ncore.itar.index_codec import encode_index
+from ncore.itar.member_log import MemberLog
+from ncore.itar.partial_target import PartialTarget
+from ncore.itar.reader import ItarReader
+from ncore.itar.tar_header import encode_header, header_size, padded
+from ncore.itar.trailer import Trailer, encode_trailer, end_of_tar
+
+WriteMode = Literal["w", "x"]
+Digest = Literal["crc32c", "md5"]
+
+
+class Target(Protocol):
+    """Where the file being written lies, and how it becomes the archive."""
+
+    file: WritableFile
+
+    @property
+    def deferred(self) -> DeferredJournal | None:
+        """Where deferred values are kept meanwhile, if anywhere."""
+        ...
+
+    def publish(self) -> None:
+        """Make the complete, synced file the archive."""
+        ...
+
+    def discard(self) -> None:
+        """Undo everything."""
+        ...
+
+    def close(self) -> None:
+        """Free file and lock."""
+        ...
+
+
+class ItarWriter:
+    """Key -> payload of an archive that is being written. Safe for threads.
+
+    A key may be set again and deleted; the closed file shows no trace of it.
+    Nothing is visible under the archive's name before :meth:`close` returns, and
+    whatever had that name stays readable until then.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        mode: WriteMode = "w",
+        *,
+        digests: Sequence[Digest] = ("crc32c",),
+        index_preset: int | None = None,
+        files: Files = OS_FILES,
+    ) -> None:
+        """Begin an archive.
+
+        Args:
+            path: where it will be.
+            mode: ``w`` replaces an archive that is there, ``x`` refuses to.
+            digests: checksums of each payload to put in the index.
+            index_preset: xz preset of the index; ``None`` chooses by size.
+            files: the file system (for tests).
+
+        Raises:
+            ItarExistsError: mode ``x`` and it exists.
+            ItarLockedError: another writer has it open.
+            ItarNotFoundError: its directory does not exist.
+        """
+        unknown = set(digests) - {"crc32c", "md5"}
+        if unknown:
+            raise ValueError(f"unknown digest {sorted(unknown)[0]!r}; known: crc32c, md5")
+        if mode not in ("w", "x"):
+            raise ValueError(f"mode {mode!r} is none of w, x")
+        self.path = Path(path)
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._index_preset = index_preset
+        self._at: dict[str, int] = {}
+        self._offsets = array("Q")
+        self._sizes = array("Q")
+        self._crc32c = array("I") if "crc32c" in digests else None
+        self._md5: list[bytes] | None = [] if "md5" in digests else None
+        self._deferred: dict[str, bytes] = {}
+        self._target: Target = PartialTarget(self.path, files, exclusive=mode == "x")
+        self._log = MemberLog(self._target.file, 0)
+        self._state = "open"
+
+    # Reading what was written
+
+    def __len__(self) -> int:
+        return len(self._at) + len(self._deferred)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._at or key in self._deferred
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def keys(self) -> list[str]:
+        """Return all keys, in no particular order."""
+        with self._lock:
+            return [*self._at, *self._deferred]
+
+    def getsize(self, key: str) -> int:
+        """Return the size of a payload in bytes.
+
+        Raises:
+            ItarKeyError: there is no such key.
+        """
+        with self._lock:
+            if key in self._deferred:
+                return len(self._deferred[key])
+            return self._sizes[self._find(key)]
+
+    def read(self, key: str) -> bytes:
+        """Return the payload of a key.
+
+        Raises:
+            ItarKeyError: there is no such key.
+        """
+        with self._lock:
+            self._check_open()
+            if key in self._deferred:
+                return self._deferred[key]
+            i = self._find(key)
+            return self._log.read(self._offsets[i], self._sizes[i])
+
+    def read_range(self, key: str, start: int, stop: int) -> bytes:
+        """Return bytes ``start`` to ``stop`` of a payload; what lies past its end is left out."""
+        with self._lock:
+            self._check_open()
+            if key in self._deferred:
+                return self._deferred[key][start:stop]
+            i = self._find(key)
+            size = self._sizes[i]
+            start, stop = min(start, size), min(stop, size)
+            return self._log.read(self._offsets[i] + start, max(0, stop - start))
+
+    @property
+    def deferred(self) -> Mapping[str, bytes]:
+        """The values that wait for the end, by key."""
+        return self._deferred
+
+    # Writing
+
+    def set(
+        self, key: str, data: Buffer, *, crc32c: int | None = None, md5: bytes | None = None
+    ) -> None:
+        """Write a member; one that has the key is replaced.
+
+        Args:
+            key: any non-empty text without NUL, stored verbatim.
+            data: the payload.
+            crc32c: its CRC-32C if known; trusted, not computed again.
+            md5: its MD5 if known (16 bytes); trusted, not computed again.
+
+        Raises:
+            ItarError: the key cannot be a member's name.
+        """
+        header = _header(key, len(data))
+        checksum = _crc32c(data) if crc32c is None and self._crc32c is not None else crc32c
+        if md5 is None and self._md5 is not None:
+            md5 = hashlib.md5(data, usedforsecurity=False).digest()
+        with self._lock:
+            self._check_open()
+            if key in self._at or key in self._deferred:
+                self._remove(key)
+            self._record(key, self._log.append(header, data), len(data), checksum, md5)
+
+    def set_stream(self, key: str, chunks: Iterable[Buffer], size: int) -> None:
+        """Write a member whose payload comes in pieces.
+
+        Args:
+            key: as for :meth:`set`.
+            chunks: pieces of the payload in order.
+            size: their total in bytes.
+
+        Raises:
+            ItarError: they do not add up to ``size``; the archive is then as before.
+        """
+        header = _header(key, size)
+        md5 = None if self._md5 is None else hashlib.md5(usedforsecurity=False)
+        checksum = 0
+
+        def digested() -> Iterator[Buffer]:
+            nonlocal checksum
+            for chunk in chunks:
+                checksum = _crc32c(chunk, checksum)
+                if md5 is not None:
+                    md5.update(chunk)
+                yield chunk
+
+        with self._lock:
+            self._check_open()
+            try:
+                offset = self._log.append_stream(header, size, digested())
+            except ValueError as error:
+                raise ItarError(f"{self.path}: {key!r}: {error}") from None
+            if key in self._at or key in self._deferred:
+                self._remove(key)
+            digest = None if md5 is None else md5.digest()
+            self._record(key, offset, size, checksum, digest)
+
+    def copy_from(self, reader: ItarReader, key: str, new_key: str | None = None) -> None:
+        """Write a member of another archive, with the checksums that it has there.
+
+        Raises:
+            ItarKeyError: the other archive has no such key.
+        """
+        entry = reader.entry(key)
+        self.set(
+            key if new_key is None else new_key,
+            reader.view(key),
+            crc32c=entry.crc32c,
+            md5=entry.md5,
+        )
+
+    def defer(self, key: str, data: bytes) -> None:
+        """Set a key whose value waits in memory and is written once, at the end.
+
+        A journal beside the file keeps it for ``recover`` meanwhile.
+        """
+        _header(key, len(data))
+        with self._lock:
+            self._check_open()
+            if key in self._at:
+                self._remove(key)
+            journal = self._target.deferred
+            if journal is not None:
+                if key in self._deferred:
+                    journal.replaced(key, self._deferred[key])
+                journal.put(key, data, self._deferred)
+            self._deferred[key] = data
+
+    def write_deferred(self, key: str) -> None:
+        """Write the member of a deferred key now; the journal keeps the value as well.
+
+        To be used right before :meth:`close`, by one who cares about the order.
+        """
+        with self._lock:
+            self._check_open()
+            data = self._deferred[key]
+            checksum = None if self._crc32c is None else _crc32c(data)
+            md5 = None if self._md5 is None else hashlib.md5(data, usedforsecurity=False).digest()
+            offset = self._log.append(encode_header(key, len(data)), data)
+            del self._deferred[key]
+            self._record(key, offset, len(data), checksum, md5)
+
+    def delete(self, key: str) -> None:
+        """Remove a key.
+
+        Raises:
+            ItarKeyError: there is no such key.
+        """
+        with self._lock:
+            self._check_open()
+            if key not in self._at and key not in self._deferred:
+                raise ItarKeyError(f"{self.path}: no key {key!r}")
+            self._remove(key)
+
+    # Ending
+
+    def close(self) -> None:
+        """Write what was deferred and the index, sync, and publish under the archive's name.
+
+        Raises:
+            ItarClosedError: the writer was inherited through a fork; only its maker may close it.
+        """
+        with self._lock:
+            if self._state != "open":
+                return
+            self._check_open()
+            try:
+                for key in sorted(self._deferred):
+                    self.write_deferred(key)
+                self._finish()
+                self._target.publish()
+            finally:
+                self._end()
+
+    def discard(self) -> None:
+        """End without an archive, and remove what was written."""
+        with self._lock:
+            if self._state == "open":
+                self._check_open()
+                try:
+                    self._target.discard()
+                finally:
+                    self._end()
+
+    def suspend(self) -> None:
+        """End without an archive, but leave what was written for ``recover``."""
+        with self._lock:
+            if self._state == "open":
+                self._check_open()
+                try:
+                    self._log.flush()
+                finally:
+                    self._end()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, discarded or suspended."""
+        return self._state != "open"
+
+    def __enter__(self) -> "ItarWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # A half-written archive must not appear under its name.
+        self.close() if kind is None else self.suspend()
+
+    def __del__(self) -> None:
+        if getattr(self, "_state", "") == "open" and os.getpid() == self._pid:
+            warnings.warn(
+                f"{self.path}: the writer was never closed, so there is no archive; "
+                "what it wrote stays in the partial file",
+                ResourceWarning,
+                stacklevel=2,
+            )
+            self.suspend()
+
+    def __repr__(self) -> str:
+        return f"ItarWriter({str(self.path)!r}, {self._state}, {len(self)} keys)"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError(
+            f"{self.path}: an archive that is being written cannot be pickled; "
+            "close it and open it for reading"
+        )
+
+    def _end(self) -> None:
+        self._state = "closed"
+        self._target.close()
+
+    def _check_open(self) -> None:
+        if self._state != "open":
+            raise ItarClosedError(f"{self.path}: the archive is closed")
+        if os.getpid() != self._pid:
+            raise ItarClosedError(
+                f"{self.path}: being written by process {self._pid}, from which this one was forked"
+            )
+
+    def _find(self, key: str) -> int:
+        try:
+            return self._at[key]
+        except KeyError:
+            raise ItarKeyError(f"{self.path}: no key {key!r}") from None
+
+    def _record(
+        self, key: str, offset: int, size: int, checksum: int | None, md5: bytes | None
+    ) -> None:
+        self._at[key] = len(self._offsets)
+        self._offsets.append(offset)
+        self._sizes.append(size)
+        if self._crc32c is not None:
+            self._crc32c.append(checksum or 0)
+        if self._md5 is not None:
+            self._md5.append(md5 or b"")
+
+    def _remove(self, key: str) -> None:
+        value = self._deferred.pop(key, None)
+        if value is not None:
+            if self._target.deferred is not None:
+                self._target.deferred.remove(key, value)
+            return
+        i = self._at.pop(key)
+        offset, size = self._offsets[i], self._sizes[i]
+        self._log.free(offset - header_size(key, size), offset + padded(size))
+
+    def _finish(self) -> None:
+        """Write end-of-archive blocks, index and trailer; cut and sync the file."""
+        slots = np.fromiter(self._at.values(), np.int64, len(self._at))
+        offsets = np.frombuffer(self._offsets, np.uint64)[slots]
+        sizes = np.frombuffer(self._sizes, np.uint64)[slots]
+        if self._log.has_holes:
+            offsets = self._log.compact(offsets.astype(np.int64)).astype(np.uint64)
+        checksums = None
+        if self._crc32c is not None:
+            checksums = np.frombuffer(self._crc32c, np.uint32)[slots]
+        md5 = None
+        if self._md5 is not None:
+            md5 = b"".join([self._md5[i] for i in slots.tolist()])
+        index = encode_index(
+            list(self._at), offsets, sizes, checksums, md5, preset=self._index_preset
+        )
+        self._log.flush()
+        end = self._log.end
+        tar_end = end_of_tar(end)
+        tail = [
+            bytes(tar_end - end),
+            index.ljust(padded(len(index)), b"\0"),
+            encode_trailer(Trailer(tar_end, len(index))),
+        ]
+        self._target.file.pwrite(tail, end)
+        self._target.file.truncate(end + sum(map(len, tail)))
+        self._target.file.fsync()
+
+
+_crc32c = crc32c
+
+
+def _header(key: str, size: int) -> bytes:
+    if not key or "\0" in key:
+        raise ItarError(f"{key!r} cannot be a key: it is empty or holds a NUL")
+    try:
+        return encode_header(key, size)
+    except UnicodeEncodeError:
+        raise ItarError(f"{key!r} cannot be a key: it is not Unicode text") from None

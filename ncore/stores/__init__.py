@@ -1,0 +1,23 @@
+"""zarr-python 3 stores: the itar store, and opening a zarr wherever it lies."""
+
+from typing import TYPE_CHECKING
+
+from ncore._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from ncore.stores.errors import ConsolidatedMetadataError as ConsolidatedMetadataError
+    from ncore.stores.errors import ConsolidatedMetadataWarning as ConsolidatedMetadataWarning
+    from ncore.stores.errors import StoreError as StoreError
+    from ncore.stores.errors import StoreLocationError as StoreLocationError
+    from ncore.stores.indexed_tar import IndexedTarStore as IndexedTarStore
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "ConsolidatedMetadataError": "ncore.stores.errors",
+        "ConsolidatedMetadataWarning": "ncore.stores.errors",
+        "IndexedTarStore": "ncore.stores.indexed_tar",
+        "StoreError": "ncore.stores.errors",
+        "StoreLocationError": "ncore.stores.errors",
+    },
+)
