@@ -45,3 +45,15 @@ class ItarChangedError(ItarError, OSError):
 
 class ItarIOError(ItarError, OSError):
     """Bytes that must be there could not be read or written."""
+
+
+class ItarOptionError(ItarError, ValueError):
+    """A location or an option cannot be used. The message says which and what is allowed."""
+
+
+class ItarRangeError(ItarError, OSError):
+    """The server does not serve byte ranges, so nothing can be read at random from it."""
+
+
+class ItarAccessError(ItarError, PermissionError):
+    """The server refused the request for want of permission or credentials."""
