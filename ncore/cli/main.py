@@ -18,7 +18,15 @@ class Command(NamedTuple):
     load: Callable[[], Run]
 
 
-COMMANDS: dict[str, Command] = {}
+def _convert() -> Run:
+    from ncore.cli.convert import run
+
+    return run
+
+
+COMMANDS: dict[str, Command] = {
+    "convert": Command("zarr v2 to v3, in any container", _convert),
+}
 
 
 def run(argv: Sequence[str] | None = None) -> None:

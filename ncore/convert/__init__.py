@@ -5,13 +5,21 @@ from typing import TYPE_CHECKING
 from ncore._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from ncore.convert.convert import convert as convert
     from ncore.convert.errors import ConvertError as ConvertError
     from ncore.convert.errors import UnsupportedError as UnsupportedError
     from ncore.convert.errors import VerificationError as VerificationError
+    from ncore.convert.options import ConvertOptions as ConvertOptions
+    from ncore.convert.report import ConversionReport as ConversionReport
+    from ncore.convert.translate_array import TranslationOptions as TranslationOptions
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "convert": "ncore.convert.convert",
+        "ConvertOptions": "ncore.convert.options",
+        "ConversionReport": "ncore.convert.report",
+        "TranslationOptions": "ncore.convert.translate_array",
         "ConvertError": "ncore.convert.errors",
         "UnsupportedError": "ncore.convert.errors",
         "VerificationError": "ncore.convert.errors",

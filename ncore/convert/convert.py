@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ncore.convert.errors import TargetExistsError
+from ncore.convert.errors import ConvertError, TargetExistsError
 from ncore.convert.hierarchy import V2_METADATA, read_hierarchy
+from ncore.convert.locations import open_source, open_target
 from ncore.convert.options import ConvertOptions
 from ncore.convert.plan import ArrayPlan, Plan, make_plan, refuse_unsupported, report_array
 from ncore.convert.progress import NoProgress, Progress
@@ -18,6 +19,35 @@ from ncore.convert.verify import Verifier
 
 _BATCH_BYTES = 256 << 20
 _BATCH_ARRAYS = 4096
+
+
+def convert(
+    source: str,
+    target: str | None,
+    options: ConvertOptions | None = None,
+    progress: Progress | None = None,
+) -> ConversionReport:
+    """Convert a zarr v2 store to v3.
+
+    Args:
+        source: a directory or an ``.itar`` file.
+        target: likewise, chosen by its name; None plans only.
+        options: choices of the user.
+        progress: told what is being done.
+
+    Returns:
+        What was done, array by array.
+
+    Raises:
+        ConvertError: see `convert_store`.
+    """
+    options = options or ConvertOptions()
+    opened = open_source(source, options.storage_options)
+    try:
+        to = None if target is None else open_target(target, options.jobs, options.storage_options)
+        return convert_store(opened, to, options, progress)
+    finally:
+        opened.close()
 
 
 def convert_store(
@@ -73,6 +103,7 @@ def convert_store(
         report.seconds = time.monotonic() - started
         return report
     refuse_unsupported(plan, source.name)
+    _check_keys(plan, target)
     try:
         _execute(plan, source, target, options, progress, report)
         target.finish()
@@ -83,6 +114,17 @@ def convert_store(
         target.release()
     report.seconds = time.monotonic() - started
     return report
+
+
+def _check_keys(plan: Plan, target: Target) -> None:
+    """Refuse, before anything is written, keys that the target cannot hold."""
+    for array in plan.arrays:
+        for key in ("zarr.json", *array.node.keys):
+            if problem := target.problem(array.prefix + key):
+                raise ConvertError(f"{target.name}: key {array.prefix + key!r} {problem}")
+    for key in (*plan.others, *(f"{path}/zarr.json" for path in plan.groups if path)):
+        if problem := target.problem(key):
+            raise ConvertError(f"{target.name}: key {key!r} {problem}")
 
 
 def _execute(
@@ -102,6 +144,8 @@ def _execute(
         for record in records[1:]:
             done.update(record["arrays"])
             state = record["state"]
+    if state is None:
+        done.clear()  # a target that cannot be continued begins anew
     target.begin(plan.documents(), state, plan.consolidated)
     if state is None:
         target.append_journal({"fingerprint": fingerprint})

@@ -33,6 +33,10 @@ class Target(ABC):
     def exists(self) -> bool:
         """Whether something lies at the final place."""
 
+    def problem(self, key: str) -> str:
+        """Why a key cannot be stored here; empty if it can."""
+        return ""
+
     @abstractmethod
     def read_journal(self) -> list[Any]:
         """The records of an interrupted run; empty if there was none."""

@@ -12,12 +12,14 @@ from typing import Any
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
-from ncore.convert.consolidated import consolidate
 from ncore.convert.durable import sync_file, sync_tree
 from ncore.convert.errors import ConvertError, TargetExistsError
 from ncore.convert.journal import Journal
 from ncore.convert.source import DirectorySource, Source
 from ncore.convert.target import Target
+from ncore.stores.documents import inline_consolidated
+
+_NAME_MAX = 255
 
 
 class DirectoryTarget(Target):
@@ -40,6 +42,18 @@ class DirectoryTarget(Target):
         if self._old.exists() and not self.path.exists():
             self._old.rename(self.path)  # an earlier run stopped between two renames
         return self.path.exists()
+
+    def problem(self, key: str) -> str:
+        parts = key.split("/")
+        if any(part in ("", ".", "..") or "\0" in part for part in parts):
+            return "cannot be the path of a file"
+        try:
+            longest = max(len(os.fsencode(part)) for part in parts)
+        except UnicodeEncodeError:
+            return "cannot be the path of a file: it is not Unicode text"
+        if longest > _NAME_MAX:
+            return f"is too long for the path of a file ({_NAME_MAX} bytes a component)"
+        return ""
 
     def read_journal(self) -> list[Any]:
         if not self.stage.is_dir():
@@ -90,7 +104,8 @@ class DirectoryTarget(Target):
     def finish(self) -> None:
         documents = dict(self._documents)
         if self._consolidated:
-            documents[""] = consolidate(documents)
+            nodes = {path: document for path, document in documents.items() if path}
+            documents[""] = {**documents[""], "consolidated_metadata": inline_consolidated(nodes)}
         for path, document in documents.items():
             key = f"{path}/zarr.json" if path else "zarr.json"
             self.write(key, json.dumps(document, indent=2).encode())
@@ -121,11 +136,10 @@ class DirectoryTarget(Target):
         self._journal.release()
 
     def _file(self, key: str) -> Path:
-        parts = key.split("/")
-        if any(part in ("", ".", "..") or "\0" in part for part in parts):
-            raise ConvertError(f"{self.name}: key {key!r} cannot be the path of a file")
-        file = self.stage.joinpath(*parts)
+        file = self.stage / key
         if file.parent not in self._folders:
+            if problem := self.problem(key):  # never leave the staging directory
+                raise ConvertError(f"{self.name}: key {key!r} {problem}")
             file.parent.mkdir(parents=True, exist_ok=True)
             self._folders.add(file.parent)
         return file

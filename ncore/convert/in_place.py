@@ -1,0 +1,277 @@
+"""Convert a directory where it lies: v3 metadata beside the v2 chunks, all or nothing.
+
+A journal in the directory names every file that will be made before the first
+is. Until the journal is removed the conversion has not happened: the next run
+takes back whatever is there of it. The root's ``zarr.json`` comes last, so a
+reader sees the v2 hierarchy until the v3 one is complete.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from zarr.storage import LocalStore
+
+from ncore.convert.durable import sync_file, sync_tree
+from ncore.convert.errors import ConvertError, SourceError
+from ncore.convert.hierarchy import CONSOLIDATED, V2_METADATA, read_hierarchy
+from ncore.convert.journal import Journal
+from ncore.convert.options import ConvertOptions
+from ncore.convert.plan import Plan, make_plan, refuse_unsupported, report_array
+from ncore.convert.progress import NoProgress, Progress
+from ncore.convert.reencode import reencode
+from ncore.convert.report import ConversionReport
+from ncore.convert.source import DirectorySource
+from ncore.convert.translation import Action
+from ncore.convert.verify import Verifier
+from ncore.stores.documents import inline_consolidated
+
+JOURNAL = ".ncore-in-place.journal"
+
+
+def convert_directory_in_place(
+    path: str | os.PathLike[str],
+    options: ConvertOptions | None = None,
+    progress: Progress | None = None,
+    *,
+    remove_v2: bool = False,
+) -> ConversionReport:
+    """Give a v2 directory v3 metadata; chunks stay where they are.
+
+    Arrays that must be re-encoded get new chunks beside the old ones.
+
+    Args:
+        path: the ``.zarr`` directory.
+        options: choices of the user; a layout and a selection make no sense here.
+        progress: told what is being done.
+        remove_v2: afterwards, remove the v2 metadata and the chunks that were
+            re-encoded. May be said later, too, on a converted directory.
+
+    Raises:
+        UnsupportedError: arrays that cannot be converted; nothing was written.
+        VerificationError: values differ; the directory is as it was.
+        SourceError: the directory holds no zarr v2 hierarchy.
+    """
+    options = options or ConvertOptions()
+    progress = progress or NoProgress()
+    if options.layout.asks or options.selected is not None:
+        raise ConvertError("another layout or a selection cannot be had in place: name a target")
+    started = time.monotonic()
+    root = Path(path)
+    source = DirectorySource(root)
+    journal = Journal(root / JOURNAL)
+    if not options.dry_run:
+        journal.acquire()
+    try:
+        return _convert(root, source, journal, options, progress, remove_v2, started)
+    finally:
+        if journal.path.exists() and not journal.records():
+            journal.remove()
+        journal.release()
+
+
+def _convert(
+    root: Path,
+    source: DirectorySource,
+    journal: Journal,
+    options: ConvertOptions,
+    progress: Progress,
+    remove_v2: bool,
+    started: float,
+) -> ConversionReport:
+    progress.phase("plan", 0)
+    records = journal.records()
+    if records and records[0].get("phase") == "remove":
+        _remove(root, journal, records[0])
+        return ConversionReport(source.name, source.name, seconds=time.monotonic() - started)
+    if records and not options.dry_run:
+        _take_back(root, records[0])
+        journal.clear()
+    if (root / "zarr.json").exists() and remove_v2:
+        _start_removal(root, journal, _leftovers(source))
+        return ConversionReport(source.name, source.name, seconds=time.monotonic() - started)
+    hierarchy = read_hierarchy(source)
+    hierarchy.others.pop(JOURNAL, None)
+    for node in hierarchy.arrays.values():
+        node.keys.pop(JOURNAL, None)
+    plan = make_plan(source, hierarchy, options, "")
+    report = ConversionReport(
+        source=source.name,
+        target=source.name,
+        dry_run=options.dry_run,
+        arrays=[report_array(array) for array in plan.arrays],
+        groups=len(plan.groups),
+        others=len(plan.others),
+        warnings=plan.warnings,
+        hints=plan.hints,
+    )
+    report.bytes = sum(array.size for array in plan.arrays)
+    if options.dry_run:
+        return report
+    refuse_unsupported(plan, source.name)
+    record = _files_to_make(root, plan)
+    journal.append(record)
+    sync_file(root)
+    try:
+        _write(root, source, plan, options, progress, report)
+        if options.verify != "none":
+            _verify(root, source, plan, options, progress, report)
+    except BaseException:
+        _take_back(root, record)
+        journal.clear()
+        raise
+    journal.clear()  # from here on it has happened
+    if remove_v2:
+        _start_removal(root, journal, _superseded(plan, hierarchy.consolidated, source))
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _files_to_make(root: Path, plan: Plan) -> dict[str, Any]:
+    files = [f"{path}/zarr.json" if path else "zarr.json" for path in plan.documents()]
+    folders = [a.prefix + "c" for a in plan.arrays if a.translation.action is Action.REENCODE]
+    for name in (*files, *folders):
+        if (root / name).exists():
+            raise SourceError(f"{root / name} is there already: convert to another directory")
+    return {"phase": "make", "files": files, "folders": folders}
+
+
+def _write(
+    root: Path,
+    source: DirectorySource,
+    plan: Plan,
+    options: ConvertOptions,
+    progress: Progress,
+    report: ConversionReport,
+) -> None:
+    todo = [
+        (array, line)
+        for array, line in zip(plan.arrays, report.arrays, strict=True)
+        if array.translation.action is Action.REENCODE
+    ]
+    progress.phase("convert", sum(array.size for array, _ in todo))
+    for array, line in todo:
+        began = time.monotonic()
+        for key, data, _ in reencode(
+            array,
+            source,
+            "",
+            jobs=options.jobs,
+            memory=options.memory,
+            allow_pickle=options.translation.allow_pickle,
+        ):
+            file = root / (array.prefix + key)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+            line.bytes_written += len(data)
+        progress.advance(array.size)
+        report.bytes_written += line.bytes_written
+        line.seconds = time.monotonic() - began
+    documents = plan.documents()
+    if plan.consolidated:
+        nodes = {path: document for path, document in documents.items() if path}
+        documents[""] = {**documents[""], "consolidated_metadata": inline_consolidated(nodes)}
+    for path, document in reversed(documents.items()):  # breadth first, so the root is last
+        file = root / path / "zarr.json"
+        text = json.dumps(document, indent=2).encode()
+        if path:
+            file.write_bytes(text)
+            continue
+        sync_tree(root)
+        temporary = root / "zarr.json.ncore-new"
+        temporary.write_bytes(text)
+        sync_file(temporary)
+        temporary.rename(file)
+    sync_tree(root)
+
+
+def _verify(
+    root: Path,
+    source: DirectorySource,
+    plan: Plan,
+    options: ConvertOptions,
+    progress: Progress,
+    report: ConversionReport,
+) -> None:
+    # Chunks that did not move need no comparison of values with themselves,
+    # but zarr must read them through the new metadata as numcodecs does.
+    progress.phase("verify", report.bytes)
+    store = LocalStore(root, read_only=True)
+    sample = options.verify == "sample"
+    allow = options.translation.allow_pickle
+    Verifier(source, store, plan, sample=sample, allow_pickle=allow).run(
+        options.jobs, progress.advance
+    )
+    store.close()
+    for line in report.arrays:
+        if line.action in (Action.COPY, Action.REENCODE):
+            line.verified = options.verify
+
+
+def _take_back(root: Path, record: dict[str, Any]) -> None:
+    """Remove what an unfinished run made; the journal names nothing that was there before."""
+    for name in (*record["files"], "zarr.json.ncore-new"):
+        with contextlib.suppress(FileNotFoundError):
+            (root / name).unlink()
+    for name in record["folders"]:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(root / name)
+    sync_tree(root)
+
+
+def _superseded(plan: Plan, consolidated: bool, source: DirectorySource) -> list[str]:
+    """Keys that nobody needs once the v3 metadata is there."""
+    keys = []
+    entries = source.entries()
+    for array in plan.arrays:
+        if array.translation.document is None:
+            continue
+        keys += [array.prefix + name for name in V2_METADATA]
+        if array.translation.action is Action.REENCODE:
+            keys += [array.prefix + key for key in array.node.keys]
+    for path in plan.groups:
+        keys += [f"{path}/{name}" if path else name for name in V2_METADATA]
+    keys += CONSOLIDATED
+    return [key for key in keys if key in entries]
+
+
+def _leftovers(source: DirectorySource) -> list[str]:
+    """v2 metadata of a directory converted earlier, where v3 metadata lies beside it."""
+    entries = source.entries()
+    found = [key for key in CONSOLIDATED if key in entries]
+    for key in entries:
+        folder, _, name = key.rpartition("/")
+        at = f"{folder}/" if folder else ""
+        if name in V2_METADATA and f"{at}zarr.json" in entries:
+            found.append(key)
+            if name == ".zarray" and _has_new_chunks(source, at):
+                found += [k for k in entries if k.startswith(at) and _is_old_chunk(k, at)]
+    return found
+
+
+def _has_new_chunks(source: DirectorySource, at: str) -> bool:
+    document = json.loads(source.read(f"{at}zarr.json"))
+    return bool(document.get("chunk_key_encoding", {}).get("name") == "default")
+
+
+def _is_old_chunk(key: str, at: str) -> bool:
+    rest = key[len(at) :]
+    return rest.replace("/", "").replace(".", "").isdigit()
+
+
+def _start_removal(root: Path, journal: Journal, keys: list[str]) -> None:
+    record = {"phase": "remove", "files": keys}
+    journal.append(record)
+    _remove(root, journal, record)
+
+
+def _remove(root: Path, journal: Journal, record: dict[str, Any]) -> None:
+    for name in record["files"]:
+        with contextlib.suppress(FileNotFoundError):
+            (root / name).unlink()
+    sync_tree(root)
+    journal.clear()

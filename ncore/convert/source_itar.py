@@ -1,0 +1,51 @@
+"""A v2 store in an ``.itar`` archive, local or behind a URL."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ncore.convert.errors import SourceError
+from ncore.convert.source import Source
+from ncore.itar.errors import ItarError
+from ncore.itar.reader import ItarReader
+from ncore.itar.source import ByteSource, FileSource
+
+
+class ItarSource(Source):
+    """The entries of an archive, in file order.
+
+    Args:
+        archive: its path, or the bytes of a remote one.
+        name: for messages.
+    """
+
+    def __init__(self, archive: str | os.PathLike[str] | ByteSource, name: str = "") -> None:
+        self.name = name or str(archive)
+        try:
+            self.reader = ItarReader(archive)
+        except (ItarError, OSError) as error:
+            raise SourceError(str(error)) from error
+        self._entries: dict[str, int] | None = None
+
+    @property
+    def local(self) -> bool:
+        """Whether the archive is a local file, whose payloads can be mapped."""
+        return isinstance(self.reader.source, FileSource)
+
+    def entries(self) -> Mapping[str, int]:
+        if self._entries is None:
+            self._entries = {entry.key: entry.size for entry in self.reader.entries()}
+        return self._entries
+
+    def read(self, key: str) -> bytes | memoryview:
+        return self.reader.view(key) if self.local else self.reader.read(key)
+
+    def identity(self) -> Any:
+        source = self.reader.source
+        stat = source.path.stat() if isinstance(source, FileSource) else None
+        changed = None if stat is None else [stat.st_ino, stat.st_mtime_ns]
+        # The index has a position and a size of its own for every content but few.
+        return ["itar", self.name, source.size, list(self.reader.trailer), changed]
+
+    def close(self) -> None:
+        self.reader.close()

@@ -1,0 +1,100 @@
+"""A v3 store in an ``.itar`` archive, as docs/format.md describes it."""
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from zarr.abc.store import Store
+
+from ncore.convert.source import Source
+from ncore.convert.source_itar import ItarSource
+from ncore.convert.target_archive import ArchiveTarget
+from ncore.itar.writer import ItarWriter
+from ncore.stores.documents import (
+    ROOT_V3,
+    ROOT_V3_CBOR,
+    encode_cbor,
+    encode_json,
+    inline_consolidated,
+)
+from ncore.stores.indexed_tar import IndexedTarStore
+
+_REPORT_BYTES = 4 << 20
+
+
+class ItarTarget(ArchiveTarget):
+    """Members in the order in which they are written, documents last, then the index."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(path)
+        self._writer: ItarWriter | None = None
+        self._documents: Mapping[str, dict[str, Any]] = {}
+
+    def begin(
+        self, documents: Mapping[str, dict[str, Any]], state: Any, consolidated: bool
+    ) -> None:
+        self.acquire()
+        self._documents = documents
+        self._journal.clear()
+        self._writer = ItarWriter(self.stage)
+
+    def write(self, key: str, data: bytes | memoryview) -> None:
+        self._open().set(key, data)
+
+    def copy(
+        self, source: Source, keys: Mapping[str, str], progress: Callable[[int], None]
+    ) -> None:
+        writer = self._open()
+        sizes = source.entries()
+        done = 0
+        for here, there in keys.items():
+            if isinstance(source, ItarSource) and source.local:
+                # Payload and stored checksums, from the mapped file to the new one.
+                writer.copy_from(source.reader, there, here)
+            else:
+                writer.set(here, source.read(there))
+            done += sizes[there]
+            if done >= _REPORT_BYTES:
+                progress(done)
+                done = 0
+        progress(done)
+
+    def checkpoint(self) -> Any:
+        return None
+
+    def finish(self) -> None:
+        writer = self._open()
+        nodes = {path: document for path, document in self._documents.items() if path}
+        for path, document in nodes.items():
+            writer.set(f"{path}/{ROOT_V3}", encode_json(document))
+        root = self._documents[""]
+        if root["node_type"] == "group":
+            root = {**root, "consolidated_metadata": inline_consolidated(nodes)}
+        packed = encode_cbor(root)
+        if packed is None:  # text that CBOR cannot say
+            writer.set(ROOT_V3, encode_json(root))
+        else:
+            writer.set(ROOT_V3_CBOR, packed)
+        writer.close()
+        self._writer = None
+
+    def staged(self) -> Store:
+        return IndexedTarStore(self.stage)
+
+    def discard(self) -> None:
+        if self._writer is not None:
+            self._writer.discard()
+        self.stage.unlink(missing_ok=True)
+        self._journal.remove()
+
+    def release(self) -> None:
+        if self._writer is not None:
+            with contextlib.suppress(OSError):
+                self._writer.suspend()
+            self._writer = None
+        super().release()
+
+    def _open(self) -> ItarWriter:
+        assert self._writer is not None
+        return self._writer

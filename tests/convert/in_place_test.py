@@ -1,0 +1,109 @@
+"""Conversion of directories where they lie."""
+
+import subprocess
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from ncore.convert.errors import ConvertError, SourceError, UnsupportedError, VerificationError
+from ncore.convert.in_place import convert_directory_in_place
+from ncore.convert.options import ConvertOptions
+from ncore.convert.relayout import Layout
+from ncore.convert.translate_array import TranslationOptions
+from tests.convert import killed
+
+# bazel: data = ["testdata/**"]
+# bazel: deps = ["tests.convert.killed"]
+
+TESTDATA = Path(__file__).parent / "testdata"
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    with zipfile.ZipFile(TESTDATA / "v2_features.zip") as archive:
+        archive.extractall(tmp_path / "f.zarr")
+    return tmp_path / "f.zarr"
+
+
+ALL = ConvertOptions(TranslationOptions(objects="json-strings", allow_pickle=True))
+
+
+def test_v3_beside_v2_then_v2_removed(features: Path) -> None:
+    before = killed.everything(features)
+    report = convert_directory_in_place(features, ALL)
+    assert report.count("re-encode") == 16
+    now = killed.everything(features)
+    assert {key: now[key] for key in before} == before
+    made = {key.rpartition("/")[2] for key in now if key not in before and "/c" not in key}
+    assert made == {"zarr.json"}
+    assert zarr.open_group(features, mode="r", zarr_format=2)["dtype_int32"][0, 1] == 3
+    assert zarr.open_group(features, mode="r", zarr_format=3)["dtype_int32"][0, 1] == 3
+    with pytest.raises(SourceError, match="side by side"):
+        convert_directory_in_place(features, ALL)
+    convert_directory_in_place(features, ALL, remove_v2=True)
+    left = killed.everything(features)
+    assert not [key for key in left if key.rpartition("/")[2].startswith(".z")]
+    assert {k for k in left if k.startswith("json_mixed/")} == {
+        "json_mixed/zarr.json",
+        "json_mixed/c/0",
+        "json_mixed/c/1",
+    }
+    root = zarr.open_group(features, mode="r")
+    assert root["json_mixed"][0] == "1"
+    np.testing.assert_array_equal(
+        root["struct_all_big"][:3]["b"],
+        np.load(TESTDATA / "v2_features.expected.npz")["struct_all_big"]["b"][:3],
+    )
+
+
+def test_removed_in_the_same_run(features: Path) -> None:
+    convert_directory_in_place(features, ALL, remove_v2=True)
+    assert not [k for k in killed.everything(features) if k.rpartition("/")[2].startswith(".")]
+
+
+def test_nothing_changes_if_something_cannot_be_converted(features: Path) -> None:
+    before = killed.everything(features)
+    with pytest.raises(UnsupportedError):
+        convert_directory_in_place(features)
+    with pytest.raises(ConvertError, match="name a target"):
+        convert_directory_in_place(features, ConvertOptions(layout=Layout(shards=1000)))
+    assert killed.everything(features) == before
+    assert convert_directory_in_place(features, ConvertOptions(dry_run=True)).dry_run
+    assert killed.everything(features) == before
+
+
+def test_a_failed_verification_takes_everything_back(features: Path, monkeypatch) -> None:
+    before = killed.everything(features)
+
+    def fail(*_):
+        raise VerificationError("differs")
+
+    monkeypatch.setattr("ncore.convert.verify.Verifier.run", fail)
+    with pytest.raises(VerificationError):
+        convert_directory_in_place(features, ALL)
+    assert killed.everything(features) == before
+
+
+def test_killed_anywhere(tmp_path: Path) -> None:
+    root = Path(killed.__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, killed.__file__, "in_place", str(tmp_path), "80"],
+        env={"PYTHONPATH": str(root), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 10
