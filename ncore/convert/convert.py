@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ncore.convert.errors import ConvertError, TargetExistsError
+from ncore.convert.errors import TargetExistsError, UnstorableKeyError
 from ncore.convert.hierarchy import V2_METADATA, read_hierarchy
 from ncore.convert.locations import open_source, open_target
 from ncore.convert.options import ConvertOptions
@@ -121,10 +121,10 @@ def _check_keys(plan: Plan, target: Target) -> None:
     for array in plan.arrays:
         for key in ("zarr.json", *array.node.keys):
             if problem := target.problem(array.prefix + key):
-                raise ConvertError(f"{target.name}: key {array.prefix + key!r} {problem}")
+                raise UnstorableKeyError(f"{target.name}: key {array.prefix + key!r} {problem}")
     for key in (*plan.others, *(f"{path}/zarr.json" for path in plan.groups if path)):
         if problem := target.problem(key):
-            raise ConvertError(f"{target.name}: key {key!r} {problem}")
+            raise UnstorableKeyError(f"{target.name}: key {key!r} {problem}")
 
 
 def _execute(

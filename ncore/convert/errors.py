@@ -41,5 +41,13 @@ class VerificationError(ConvertError, ValueError):
     """What was written does not read back as what the source holds; the target was not kept."""
 
 
+class UnstorableKeyError(ConvertError, ValueError):
+    """The target cannot hold one of the source's keys; nothing was written."""
+
+
+class LayoutError(ConvertError, ValueError):
+    """Chunks, shards or other choices do not fit what is to be converted."""
+
+
 class ResumeError(ConvertError, ValueError):
     """An interrupted conversion lies at the target that does not belong to this source."""

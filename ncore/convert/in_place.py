@@ -17,7 +17,7 @@ from typing import Any
 from zarr.storage import LocalStore
 
 from ncore.convert.durable import sync_file, sync_tree
-from ncore.convert.errors import ConvertError, SourceError
+from ncore.convert.errors import LayoutError, SourceError
 from ncore.convert.hierarchy import CONSOLIDATED, V2_METADATA, read_hierarchy
 from ncore.convert.journal import Journal
 from ncore.convert.options import ConvertOptions
@@ -59,7 +59,7 @@ def convert_directory_in_place(
     options = options or ConvertOptions()
     progress = progress or NoProgress()
     if options.layout.asks or options.selected is not None:
-        raise ConvertError("another layout or a selection cannot be had in place: name a target")
+        raise LayoutError("another layout or a selection cannot be had in place: name a target")
     started = time.monotonic()
     root = Path(path)
     source = DirectorySource(root)

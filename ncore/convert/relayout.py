@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ncore.convert.encode_v3 import INDEX_CODECS
-from ncore.convert.errors import ConvertError
+from ncore.convert.errors import LayoutError
 from ncore.convert.translate_codecs import bytes_codec, reencoding_codecs
 from ncore.convert.translate_dtype import translate_dtype
 from ncore.convert.translation import Action, Form, Translation
@@ -47,7 +47,7 @@ def relayout(translation: Translation, array: V2Array, layout: Layout) -> Transl
     values, NCore's images) stay as they are.
 
     Raises:
-        ConvertError: shards are no multiple of chunks.
+        LayoutError: shards are no multiple of chunks.
     """
     if translation.document is None or translation.form is Form.BLOB or not layout.asks:
         return translation
@@ -65,7 +65,7 @@ def relayout(translation: Translation, array: V2Array, layout: Layout) -> Transl
         codecs = [codecs[0], *(_with_typesize(c, itemsize) for c in layout.compressor)]
     if shards is not None:
         if any(s % c for s, c in zip(shards, chunks, strict=True)):
-            raise ConvertError(
+            raise LayoutError(
                 f"shards {list(shards)} are no multiple of chunks {list(chunks)} "
                 f"of array {array.path or '/'!r}"
             )

@@ -28,9 +28,8 @@ class ZipSource(Source):
             raise SourceError(f"{self.name}: {error}") from None
         members = [info for info in self._zip.infolist() if not info.is_dir()]
         self._prefix = _only_folder([info.filename for info in members])
+        # zarr rewrites metadata by adding a member of the same name: the last one counts.
         self._members = {info.filename.removeprefix(self._prefix): info for info in members}
-        if len(self._members) != len(members):
-            raise SourceError(f"{self.name}: two members have the same name")
 
     def entries(self) -> Mapping[str, int]:
         return {key: info.file_size for key, info in self._members.items()}

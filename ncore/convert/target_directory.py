@@ -13,7 +13,7 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from ncore.convert.durable import sync_file, sync_tree
-from ncore.convert.errors import ConvertError, TargetExistsError
+from ncore.convert.errors import TargetExistsError, UnstorableKeyError
 from ncore.convert.journal import Journal
 from ncore.convert.source import DirectorySource, Source
 from ncore.convert.target import Target
@@ -139,7 +139,7 @@ class DirectoryTarget(Target):
         file = self.stage / key
         if file.parent not in self._folders:
             if problem := self.problem(key):  # never leave the staging directory
-                raise ConvertError(f"{self.name}: key {key!r} {problem}")
+                raise UnstorableKeyError(f"{self.name}: key {key!r} {problem}")
             file.parent.mkdir(parents=True, exist_ok=True)
             self._folders.add(file.parent)
         return file
