@@ -5,6 +5,15 @@ from typing import TYPE_CHECKING
 from ncore._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from ncore.stores.compressed_metadata import (
+        ConsolidatedCompressedMetadataStore as ConsolidatedCompressedMetadataStore,
+    )
+    from ncore.stores.compressed_metadata import (
+        consolidate_compressed_metadata as consolidate_compressed_metadata,
+    )
+    from ncore.stores.compressed_metadata import (
+        open_compressed_consolidated as open_compressed_consolidated,
+    )
     from ncore.stores.errors import ConsolidatedMetadataError as ConsolidatedMetadataError
     from ncore.stores.errors import ConsolidatedMetadataWarning as ConsolidatedMetadataWarning
     from ncore.stores.errors import StoreError as StoreError
@@ -14,6 +23,9 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "ConsolidatedCompressedMetadataStore": "ncore.stores.compressed_metadata",
+        "consolidate_compressed_metadata": "ncore.stores.compressed_metadata",
+        "open_compressed_consolidated": "ncore.stores.compressed_metadata",
         "ConsolidatedMetadataError": "ncore.stores.errors",
         "ConsolidatedMetadataWarning": "ncore.stores.errors",
         "IndexedTarStore": "ncore.stores.indexed_tar",

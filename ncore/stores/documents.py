@@ -20,7 +20,7 @@ V2_NAMES = (".zgroup", ".zattrs", ".zarray")
 _NAMES = frozenset({ROOT_V3, CONSOLIDATED_V2, *V2_NAMES})
 _INFLATED_MOST = 64 << 20
 _INFLATED_RATIO = 64
-_DEPTH_HINT = "nested too deeply"
+_PLAIN_HINT = "zarr_format=2, use_consolidated=False opens the plain metadata"
 
 Document = dict[str, Any]
 
@@ -100,8 +100,7 @@ def checked_v2(consolidated: Mapping[str, Any], name: str) -> dict[str, Document
     stated = consolidated.get("zarr_consolidated_format")
     if stated != 1:
         raise ConsolidatedMetadataError(
-            f"{name}: zarr_consolidated_format is {stated!r}, only 1 is known; "
-            "open it with use_consolidated=False"
+            f"{name}: zarr_consolidated_format is {stated!r}, only 1 is known; {_PLAIN_HINT}"
         )
     return _checked_map(consolidated.get("metadata"), name)
 
@@ -146,6 +145,6 @@ def _checked_map(found: object, name: str) -> dict[str, Document]:
         isinstance(key, str) and isinstance(value, dict) for key, value in found.items()
     ):
         raise ConsolidatedMetadataError(
-            f"{name}: it holds no map of metadata documents; open it with use_consolidated=False"
+            f"{name}: it holds no map of metadata documents; {_PLAIN_HINT}"
         )
     return found
