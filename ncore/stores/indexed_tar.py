@@ -208,6 +208,12 @@ class IndexedTarStore(Store):
             self._session.close()
         self._is_open = False
 
+    def discard(self) -> None:
+        """End writing without an archive, and remove what was written; what was there stays."""
+        if self._owner and isinstance(self._session, WriteSession):
+            self._session.discard()
+        self._is_open = False
+
     def __exit__(self, exc_type: type[BaseException] | None, *args: object) -> None:
         # A half-written archive must not appear under its name.
         if exc_type is not None and self._owner and isinstance(self._session, WriteSession):

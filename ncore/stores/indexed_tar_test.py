@@ -310,3 +310,19 @@ def test_imports_stay_light() -> None:
         "assert 'zarr' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_discarding_leaves_the_old_archive_and_nothing_else(tmp_path: Path) -> None:
+    path = make(tmp_path / "f.itar")
+    before = path.read_bytes()
+    store = IndexedTarStore(path, "w")
+    store.set_sync("c/0", cpu.Buffer.from_bytes(b"x" * 5000))
+    store.discard()
+    store.discard()
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(ItarClosedError):
+        store.set_sync("c/0", cpu.Buffer.from_bytes(b"x"))
+    reading = IndexedTarStore(path)
+    reading.discard()  # nothing to drop
+    assert path.read_bytes() == before

@@ -126,6 +126,10 @@ class WriteSession:
             self._write_v3()
             self.writer.close()
 
+    def discard(self) -> None:
+        """End without an archive, and remove what was written."""
+        self.writer.discard()
+
     def suspend(self) -> None:
         """End without an archive; what was written stays for ``recover``."""
         self.writer.suspend()

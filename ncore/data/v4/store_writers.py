@@ -1,0 +1,182 @@
+"""Where a new component store's values go: an ``.itar`` archive or a directory.
+
+Neither appears under its name before it is complete: an archive by
+``IndexedTarStore``'s own promise, a directory by being renamed when it is
+finished. What had that name is replaced in that moment and not before.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ncore.data.v4.errors import SequenceFormatError, WriterClosedError
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+
+
+class StoreWriter(Protocol):
+    """Write access to the values of a new store."""
+
+    location: str
+
+    def write(self, key: str, value: bytes | memoryview) -> None:
+        """Set the value of ``key``."""
+
+    def read(self, key: str) -> bytes | None:
+        """The value of ``key``, or None."""
+
+    def zarr_store(self) -> "Store":
+        """A zarr store over the same values, for components that call zarr."""
+
+    def finish(self) -> None:
+        """Consolidate the metadata and let the store appear under its name."""
+
+    def abort(self) -> None:
+        """Drop everything written."""
+
+
+class ItarStoreWriter:
+    """Writes a ``.zarr.itar``; metadata waits in the store until it is closed."""
+
+    def __init__(self, location: str, storage_options: dict[str, Any] | None = None) -> None:
+        from zarr.core.buffer import default_buffer_prototype
+
+        from ncore.stores.indexed_tar import IndexedTarStore
+
+        self.location = location
+        self._prototype = default_buffer_prototype()
+        self._store = IndexedTarStore(location, mode="w", **(storage_options or {}))
+
+    def write(self, key: str, value: bytes | memoryview) -> None:
+        self._store.set_sync(key, self._prototype.buffer.from_bytes(value))
+
+    def read(self, key: str) -> bytes | None:
+        value = self._store.get_sync(key, prototype=self._prototype)
+        return None if value is None else value.to_bytes()
+
+    def zarr_store(self) -> "Store":
+        return self._store
+
+    def finish(self) -> None:
+        self._store.close()
+
+    def abort(self) -> None:
+        self._store.discard()
+
+
+class DirectoryStoreWriter:
+    """Writes a zarr directory beside its final place."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self._final = Path(location)
+        if self._final.exists() and not self._final.is_dir():
+            raise SequenceFormatError(f"{location}: there is a file where a directory is to go")
+        self._partial = self._final.with_name(f".{self._final.name}.partial-{secrets.token_hex(4)}")
+        self._partial.mkdir(parents=True)
+        self._directories: set[str] = set()
+
+    def write(self, key: str, value: bytes | memoryview) -> None:
+        if not self._partial.is_dir():
+            raise WriterClosedError(f"{self.location}: the directory is finished")
+        path = f"{self._partial}/{key}"
+        parent = key.rpartition("/")[0]
+        if parent not in self._directories:
+            os.makedirs(f"{self._partial}/{parent}", exist_ok=True)  # noqa: PTH103 (a hot path)
+            self._directories.add(parent)
+        with open(path, "wb", buffering=0) as file:
+            view = memoryview(value).cast("B")
+            while view.nbytes:
+                view = view[file.write(view) :]
+
+    def read(self, key: str) -> bytes | None:
+        try:
+            return Path(f"{self._partial}/{key}").read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def zarr_store(self) -> "Store":
+        from zarr.storage import LocalStore
+
+        return LocalStore(self._partial)
+
+    def finish(self) -> None:
+        self._consolidate()
+        retired = self._final.with_name(f".{self._final.name}.replaced-{secrets.token_hex(4)}")
+        _sync_tree(self._partial)
+        with contextlib.suppress(FileNotFoundError):
+            self._final.rename(retired)
+        self._partial.rename(self._final)
+        _sync(self._final.parent)
+        if retired.exists():
+            shutil.rmtree(retired)
+
+    def _consolidate(self) -> None:
+        root_file = self._partial / "zarr.json"
+        root = json.loads(root_file.read_bytes())
+        documents = {
+            str(file.parent.relative_to(self._partial)): json.loads(file.read_bytes())
+            for file in sorted(self._partial.rglob("zarr.json"))
+            if file != root_file
+        }
+        # zarr's own consolidate_metadata() opens every node; this is the same document.
+        root["consolidated_metadata"] = {
+            "kind": "inline",
+            "must_understand": False,
+            "metadata": documents,
+        }
+        root_file.write_bytes(json.dumps(root).encode())
+
+    def abort(self) -> None:
+        shutil.rmtree(self._partial, ignore_errors=True)
+
+
+class ZarrStoreWriter:
+    """Writes into a zarr store that someone else opened, and closes."""
+
+    def __init__(self, store: "Store") -> None:
+        from zarr.core.buffer import default_buffer_prototype
+
+        self.location = str(store)
+        self._prototype = default_buffer_prototype()
+        self._store = store
+
+    def write(self, key: str, value: bytes | memoryview) -> None:
+        from zarr.core.sync import sync
+
+        sync(self._store.set(key, self._prototype.buffer.from_bytes(value)))
+
+    def read(self, key: str) -> bytes | None:
+        from zarr.core.sync import sync
+
+        value = sync(self._store.get(key, self._prototype))
+        return None if value is None else value.to_bytes()
+
+    def zarr_store(self) -> "Store":
+        return self._store
+
+    def finish(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_tree(root: Path) -> None:
+    for directory, _, files in os.walk(root):
+        for name in files:
+            _sync(Path(directory, name))
+        _sync(Path(directory))
