@@ -88,7 +88,8 @@ class DataClassJsonMixin(ABC):  # noqa: B024
                     continue
                 if not infer_missing:
                     raise MissingFieldError(f"{cls.__name__}: field {key!r} is missing") from None
-                value = None
+                arguments[name] = None
+                continue
             try:
                 arguments[name] = decode(value)
             except (InvalidDataError, UnknownNameError, DataTypeError) as error:

@@ -1,0 +1,1 @@
+"""Aliases of ``ncore.impl.data_converter`` of NVIDIA's ncore."""
