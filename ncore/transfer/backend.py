@@ -13,7 +13,7 @@ against its entry. Keys that come from outside are hostile until
 :func:`ncore.transfer.keys.check_key` has passed them.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -92,8 +92,7 @@ class Payload:
             when the plan is to create it: a target that can refuse to
             overwrite must then refuse.
         data: All bytes when they are few (already checked), else None.
-        open: Returns a fresh stream of the bytes from ``offset`` on. May be
-            called again for another attempt.
+        open: Makes a fresh stream; call :meth:`stream`.
     """
 
     key: str
@@ -102,11 +101,16 @@ class Payload:
     mtime: float | None
     replaces: Entry | None
     data: bytes | None
-    open: Callable[[int], AsyncIterator[bytes]]
+    open: Callable[[int, Iterable[bytes]], AsyncIterator[bytes]]
 
-    def stream(self, offset: int = 0) -> AsyncIterator[bytes]:
-        """Return the bytes from ``offset`` on, checked at their end."""
-        return self.open(offset)
+    def stream(self, offset: int = 0, prior: Iterable[bytes] = ()) -> AsyncIterator[bytes]:
+        """Return a fresh stream of the bytes from ``offset`` on, checked at its end.
+
+        Args:
+            offset: Bytes that the target already has of an earlier attempt.
+            prior: Those bytes, for the digest; consumed in a thread.
+        """
+        return self.open(offset, prior)
 
 
 @dataclass(frozen=True)
@@ -242,6 +246,9 @@ class Target(Source, Protocol):
 
     async def finish(self, outcome: Outcome) -> None:
         """Make what was written last and count (finalize, sync, close).
+
+        Also called, without ``start``, when there was nothing to do: an earlier
+        run may have been interrupted before this.
 
         Raises:
             TransferError: The target's own check failed (a checksum that

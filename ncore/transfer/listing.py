@@ -6,10 +6,13 @@ order and in pages, and a next page is fetched while the last is worked on.
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from operator import attrgetter, lt
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from ncore.select.key_cover import KeyCover
+from ncore.select.selection import ZarrSelection
 from ncore.transfer.backend import Entry, Source
 from ncore.transfer.errors import TransferError
 from ncore.transfer.keys import show_key
@@ -22,34 +25,53 @@ _PAGES_AHEAD = 2
 class Selection(Protocol):
     """What the planner needs of :class:`ncore.select.selection.ZarrSelection`."""
 
-    def matches(self, path: str) -> bool:
+    def matches(self, entry_path: str, /) -> bool:
         """Return whether the entry is selected."""
         ...
 
-    def prefixes(self) -> list[str]:
-        """Return string prefixes that together hold every match."""
+    def cover(self) -> KeyCover:
+        """Return keys and string prefixes that together hold every match."""
         ...
 
 
-class Everything:
-    """The selection of all entries."""
+class Scope(NamedTuple):
+    """One part of what is listed: a single key, or all keys with a prefix."""
 
-    def matches(self, path: str) -> bool:
-        """Return True."""
-        return True
+    text: str
+    is_key: bool
 
-    def prefixes(self) -> list[str]:
-        """Return the prefix of every key."""
-        return [""]
+    def holds(self, key: str) -> bool:
+        """Return whether the key is listed as a part of this."""
+        return key == self.text if self.is_key else key.startswith(self.text)
 
 
-def disjoint(prefixes: Sequence[str]) -> list[str]:
-    """Return prefixes in key order, without those that another one covers."""
-    result: list[str] = []
-    for prefix in sorted(prefixes):
-        if not result or not prefix.startswith(result[-1]):
-            result.append(prefix)
-    return result
+def scopes(cover: KeyCover) -> list[Scope]:
+    """Return what to list, in key order."""
+    return sorted(
+        [*(Scope(key, True) for key in cover.keys), *(Scope(p, False) for p in cover.prefixes)]
+    )
+
+
+_METADATA_NAME = re.compile(r"(?:^|[:/])(?:\.z[a-z.*]*|zarr\.json|zarr\.cbor\.xz)$")
+
+
+def only_metadata(selection: ZarrSelection) -> bool:
+    """Return whether the filters can only match metadata documents.
+
+    True for the alias ``metadata`` and for ``glob:`` and ``path:`` filters
+    that end in the name of a metadata document; then a listing may pass over
+    chunks (:func:`list_outside_chunks`).
+    """
+
+    def is_metadata(spec: str) -> bool:
+        kind, _, pattern = spec.partition(":")
+        return spec == "metadata" or (
+            kind in ("glob", "path") and _METADATA_NAME.search(pattern) is not None
+        )
+
+    return any(map(is_metadata, selection.zarr_and)) or (
+        bool(selection.zarr) and all(map(is_metadata, selection.zarr))
+    )
 
 
 async def _in_order(
@@ -102,29 +124,37 @@ async def read_ahead(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def list_prefixes(
-    source: Source, prefixes: Sequence[str], *, skip_chunks: bool = False
+def list_scopes(
+    source: Source, parts: Sequence[Scope], *, skip_chunks: bool = False
 ) -> AsyncIterator[Sequence[Entry]]:
-    """List every entry under any of the prefixes, in key order.
+    """List every entry of the scopes, in key order.
 
     Args:
         source: Where to list.
-        prefixes: String prefixes, in any order; may overlap.
+        parts: As :func:`scopes` gives them.
         skip_chunks: Only metadata is wanted: pass over the chunks of arrays
             where the backend can seek (see :func:`list_outside_chunks`).
     """
 
-    def make(prefix: str) -> Callable[[], AsyncIterator[Sequence[Entry]]]:
+    def make(scope: Scope) -> Callable[[], AsyncIterator[Sequence[Entry]]]:
         def listing() -> AsyncIterator[Sequence[Entry]]:
+            if scope.is_key:
+                return _list_key(source, scope.text)
             if skip_chunks and source.capabilities.list_ranges:
-                pages = list_outside_chunks(source, prefix)
+                pages = list_outside_chunks(source, scope.text)
             else:
-                pages = source.list(prefix)
+                pages = source.list(scope.text)
             return _in_order(pages, source.url)
 
         return listing
 
-    return read_ahead([make(p) for p in disjoint(prefixes)])
+    return read_ahead([make(scope) for scope in parts])
+
+
+async def _list_key(source: Source, key: str) -> AsyncIterator[Sequence[Entry]]:
+    entry = await source.stat(key)
+    if entry is not None:
+        yield [entry]
 
 
 async def list_outside_chunks(source: Source, prefix: str) -> AsyncIterator[Sequence[Entry]]:

@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from ncore.select.selection import ZarrSelection
 from ncore.transfer.backend import Entry, Source
 from ncore.transfer.digests import is_known
 from ncore.transfer.errors import TransferError, UnsupportedError
 from ncore.transfer.keys import ancestors, check_key, is_unsafe, show_key
-from ncore.transfer.listing import Everything, Selection, disjoint, list_prefixes
+from ncore.transfer.listing import Selection, list_scopes, scopes
 
 # File systems keep times to 2 s (FAT) and servers to 1 s (HTTP).
 _MTIME_TOLERANCE = 2.0
@@ -212,14 +213,14 @@ class Planner:
     ) -> None:
         self._source = source
         self._target = target
-        self._selection = selection or Everything()
+        self._selection = selection or ZarrSelection()
         self._policy = policy or Policy()
         self._exclusive = target is None or target.capabilities.exclusive_names
         self._stack: list[_Pending] = []
         self._out: list[Action] = []
         self._compare: list[tuple[Entry, Entry]] = []
         self._last_target = ""
-        self._prefixes = disjoint(self._selection.prefixes())
+        self._scopes = scopes(self._selection.cover())
         self._above: dict[str, bool] = {}
         self._has_top: dict[str, bool] = {}
 
@@ -232,9 +233,9 @@ class Planner:
             TransferError: A listing failed.
         """
         skip = self._policy.skip_chunks
-        source = _Cursor(list_prefixes(self._source, self._prefixes, skip_chunks=skip))
+        source = _Cursor(list_scopes(self._source, self._scopes, skip_chunks=skip))
         target = _Cursor(
-            list_prefixes(self._target, self._prefixes, skip_chunks=skip)
+            list_scopes(self._target, self._scopes, skip_chunks=skip)
             if self._target is not None
             else _nothing()
         )
@@ -343,18 +344,22 @@ class Planner:
         return ""
 
     async def _above_scope(self, key: str, next_t: Entry | None) -> str:
-        """Look for files among the directories above what was listed."""
-        scope = next(p for p in reversed(self._prefixes) if key.startswith(p))
-        if "/" not in scope:
-            return ""
+        """Look outside what was listed for a file above the key, or keys below it."""
+        scope = next(scope for scope in reversed(self._scopes) if scope.holds(key))
+        assert self._target is not None
+        if scope.is_key:
+            async for page in self._target.list(key + "/"):
+                if not self._policy.resolve_conflicts:
+                    return f"{show_key(key)!r} is a directory in the target"
+                reason = "in a directory in a file's place"
+                self._out.extend(Action(ActionKind.CONFLICT, e.key, reason, None, e) for e in page)
         for directory in ancestors(key):
-            if len(directory) >= len(scope):
+            if len(directory) >= len(scope.text):
                 break
             below = directory + "/"
             if self._last_target.startswith(below) or (next_t and next_t.key.startswith(below)):
                 continue
             if directory not in self._above:
-                assert self._target is not None
                 found = await self._target.stat(directory)
                 if found is not None and self._policy.resolve_conflicts:
                     reason = "a file in a directory's place"

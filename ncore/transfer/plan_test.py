@@ -4,24 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ncore.select.selection import ZarrSelection
 from ncore.transfer.backend import Capabilities
 from ncore.transfer.errors import TransferError
-from ncore.transfer.listing import disjoint, list_prefixes
+from ncore.transfer.listing import list_scopes, only_metadata, scopes
 from ncore.transfer.memory import MemoryBackend
 from ncore.transfer.plan import ActionKind, Existing, Extra, Planner, Policy, Totals
-
-
-class Below:
-    """Selects what lies under any of the prefixes."""
-
-    def __init__(self, *prefixes):
-        self._prefixes = list(prefixes)
-
-    def matches(self, path):
-        return any(path.startswith(p) for p in self._prefixes)
-
-    def prefixes(self):
-        return self._prefixes
 
 
 async def make(source, target, selection=None, **policy):
@@ -163,7 +151,7 @@ async def test_digests_are_computed_only_where_sizes_agree():
 async def test_a_file_above_what_was_listed_is_found():
     s = MemoryBackend({"0/1/2/3": b"x"})
     t = MemoryBackend({"0/1": b"in the way", "9": b""})
-    select = Below("0/1/2/")
+    select = ZarrSelection(["path:0/1/2"])
     got = await make(s, t, select)
     assert kinds(got) == {"0/1/2/3": "error"}
     assert "'0/1' is a file" in got[0].reason
@@ -173,7 +161,7 @@ async def test_a_file_above_what_was_listed_is_found():
     t = MemoryBackend({"0/1/2/2": b"x"})
     t.requests.clear()
     await make(s, t, select)
-    assert not [r for r in t.requests if r.startswith("stat")]
+    assert [r for r in t.requests if r.startswith("stat")] == ["stat 0/1/2"]
 
 
 async def test_hostile_keys_are_refused_by_name():
@@ -196,7 +184,7 @@ async def test_a_source_with_file_and_directory_of_one_name():
 async def test_sync_stays_inside_the_selection():
     s = MemoryBackend({"0/a": b""})
     t = MemoryBackend({"0/b": b"", "00": b"", "1/c": b""})
-    got = await make(s, t, Below("0/"), extra=Extra.DELETE)
+    got = await make(s, t, ZarrSelection(["path:0"]), extra=Extra.DELETE)
     assert kinds(got) == {"0/a": "create", "0/b": "delete"}
 
 
@@ -211,12 +199,33 @@ async def test_a_listing_out_of_order_is_refused():
         await make(s, MemoryBackend())
 
 
-async def test_prefixes_are_listed_once_each_and_in_order():
-    assert disjoint(["b", "a/", "a", "b/c"]) == ["a", "b"]
+async def test_scopes_are_listed_once_each_and_in_order():
     s = MemoryBackend({f"{i:02}/{j}": b"" for i in range(20) for j in range(5)}, page_size=2)
-    prefixes = [f"{i:02}/" for i in range(0, 20, 2)]
-    got = [e.key async for page in list_prefixes(s, prefixes) for e in page]
-    assert got == [k for k in sorted(s.entries) if k[:3] in prefixes]
+    selection = ZarrSelection([f"path:{i:02}" for i in range(0, 20, 2)] + ["path:03/1"])
+    parts = scopes(selection.cover())
+    got = [e.key async for page in list_scopes(s, parts) for e in page]
+    assert got == [k for k in sorted(s.entries) if selection.matches(k)]
+    assert not [r for r in s.requests if r.startswith("list  ")], "never the whole zarr"
+
+
+async def test_one_key_where_the_target_has_a_directory():
+    s, t = MemoryBackend({"0/a": b"new"}), MemoryBackend({"0/a/x": b"", "0/a/y": b"", "0/ab": b""})
+    select = ZarrSelection(["glob:0/a"])
+    assert kinds(await make(s, t, select)) == {"0/a": "error"}
+    got = await make(s, t, select, resolve_conflicts=True)
+    assert [(str(a.kind), a.key) for a in got] == [
+        ("conflict", "0/a/x"),
+        ("conflict", "0/a/y"),
+        ("create", "0/a"),
+    ]
+
+
+def test_only_metadata():
+    assert only_metadata(ZarrSelection(["metadata", "glob:**/.zattrs", "path:0/zarr.json"]))
+    assert only_metadata(ZarrSelection(["path:0"], ["metadata"]))
+    assert not only_metadata(ZarrSelection())
+    assert not only_metadata(ZarrSelection(["metadata", "path:0"]))
+    assert not only_metadata(ZarrSelection(["glob:**/x.json", "regex:zarr.json"]))
 
 
 V2 = {".zgroup": b"{}", ".zattrs": b"{}"}
@@ -241,10 +250,12 @@ V3 |= {f"z/c.{i}": b"" for i in range(600)}
 async def test_metadata_listing_seeks_past_chunks(tree):
     s = MemoryBackend(tree, page_size=50)
 
+    parts = scopes(ZarrSelection(["metadata"]).cover())
+
     def is_metadata(key):
         return key.rpartition("/")[2].startswith((".z", "zarr.json"))
 
-    got = [e.key async for page in list_prefixes(s, [""], skip_chunks=True) for e in page]
+    got = [e.key async for page in list_scopes(s, parts, skip_chunks=True) for e in page]
     assert [k for k in got if is_metadata(k)] == [k for k in sorted(tree) if is_metadata(k)]
     assert got == sorted(set(got))
     assert len([r for r in s.requests if r.startswith("list")]) <= 10

@@ -1,0 +1,128 @@
+"""What the file system does for a safe write: no-replace rename, sync, hops.
+
+Each has a way for systems that lack the call; the promise is then the same but
+dearer, or (sync) wider.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import errno
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_RENAME_NOREPLACE = 1  # linux/fs.h
+_RENAME_EXCL = 4  # sys/stdio.h of macOS
+_UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
+
+
+def _libc_function(name: str) -> "ctypes._NamedFuncPointer | None":
+    try:
+        return getattr(ctypes.CDLL(None, use_errno=True), name)  # type: ignore[no-any-return]
+    except (AttributeError, OSError, TypeError):
+        return None
+
+
+_is_mac = sys.platform == "darwin"
+_renameat2 = _libc_function("renameatx_np" if _is_mac else "renameat2")
+_NO_REPLACE = _RENAME_EXCL if _is_mac else _RENAME_NOREPLACE
+_syncfs = _libc_function("syncfs")
+
+
+def rename_new(name: str, new_name: str, *, from_dir: int, to_dir: int) -> None:
+    """Rename a file, never over another one.
+
+    Args:
+        name: Name in the directory ``from_dir`` (a descriptor).
+        new_name: Name in the directory ``to_dir``.
+        from_dir: Descriptor of the directory.
+        to_dir: Descriptor of the directory.
+
+    Raises:
+        FileExistsError: Something stands there; also a name that the file
+            system takes to be the same (case, normal form).
+        OSError: The rename failed.
+    """
+    if _renameat2 is not None:
+        if not _renameat2(from_dir, os.fsencode(name), to_dir, os.fsencode(new_name), _NO_REPLACE):
+            return
+        code = ctypes.get_errno()
+        if code not in _UNSUPPORTED:
+            raise OSError(code, os.strerror(code), new_name)
+    try:
+        os.link(name, new_name, src_dir_fd=from_dir, dst_dir_fd=to_dir, follow_symlinks=False)
+    except OSError as e:
+        if e.errno == errno.EEXIST or e.errno not in _UNSUPPORTED:
+            raise
+        # No hard links here (FAT, some FUSE): look, then rename.
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(new_name, dir_fd=to_dir)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new_name) from None
+        os.rename(name, new_name, src_dir_fd=from_dir, dst_dir_fd=to_dir)
+    else:
+        os.unlink(name, dir_fd=from_dir)
+
+
+def sync_file_system(descriptor: int) -> None:
+    """Bring everything written to the descriptor's file system onto the disk.
+
+    One call for any number of files: an fsync for each of 5,000 small files
+    would take longer than to transfer them.
+    """
+    if _syncfs is not None and _syncfs(descriptor) == 0:
+        return
+    os.sync()
+
+
+class Hop:
+    """Runs short blocking calls in the event loop while they are quick.
+
+    A hop to a thread costs more than a small file's system calls on a local
+    disk, but on a slow file system (a network's) calls in the loop would stall
+    all transfers. So the time of recent calls decides.
+
+    Args:
+        threads: Threads for slow calls.
+        limit: Seconds; calls go to threads while the mean is above.
+    """
+
+    def __init__(self, threads: int = 16, limit: float = 0.001) -> None:
+        self._limit = limit
+        self._mean = 0.0
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ncore-files")
+
+    async def run(self, f: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call ``f``, here or in a thread."""
+        if self._mean <= self._limit:
+            start = time.perf_counter()
+            try:
+                return f(*args, **kwargs)
+            finally:
+                self._mean += 0.1 * (time.perf_counter() - start - self._mean)
+        result, seconds = await self.thread(_timed, f, args, kwargs)
+        # In a thread the time includes waiting for others: weigh it less.
+        self._mean += 0.02 * (seconds - self._mean)
+        return result
+
+    async def thread(self, f: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call ``f`` in a thread, whatever it took so far."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, lambda: f(*args, **kwargs))
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown(wait=False)
+
+
+def _timed(
+    f: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]
+) -> tuple[T, float]:
+    start = time.perf_counter()
+    return f(*args, **kwargs), time.perf_counter() - start

@@ -1,0 +1,335 @@
+"""Writing below a directory that others may have filled: links, files in the way.
+
+Every file is written in a staging directory beside the root and then renamed
+to its final name, so that a partial file never stands under it. Directories
+are opened one component at a time without following links, and files are
+created relative to them, so no link in the target, whenever it was placed,
+leads a write out of it.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import itertools
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from ncore.transfer.errors import EntryExistsError, TransferError, UnsafeKeyError
+from ncore.transfer.filesystem import rename_new, sync_file_system
+from ncore.transfer.keys import check_key, show_key
+from ncore.transfer.local_listing import STAGING_SUFFIX
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PART_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_DIRECTORIES = 128
+
+
+class Writer:
+    """Writes files below one directory.
+
+    Args:
+        root: The directory; made with its parents by :meth:`open`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._root_fd = -1
+        self._staging_fd = -1
+        self._staging: Path | None = None
+        # Writes may come from several threads; descriptors are handed out as
+        # duplicates, so that closing one here cannot hit one in use.
+        self._lock = threading.Lock()
+        self._directories: dict[str, int] = {}
+        self._serial = itertools.count(1)
+
+    def open(self) -> None:
+        """Make the directory and the staging directory, and take its lock.
+
+        Raises:
+            EntryExistsError: A file stands where the directory should be.
+            TransferError: Another transfer writes there.
+        """
+        if self._root_fd >= 0:
+            return
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise EntryExistsError(f"{self._root}: a file is in the way") from None
+        self._root_fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._open_staging()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_staging(self) -> None:
+        root = self._root.resolve()
+        beside = root.parent / f".{root.name}{STAGING_SUFFIX}"
+        inside = root / f".{STAGING_SUFFIX.lstrip('.')}{STAGING_SUFFIX}"
+        device = os.fstat(self._root_fd).st_dev
+        for path in (beside, inside):
+            if path is beside and (path == root or root.parent.stat().st_dev != device):
+                continue
+            try:
+                path.mkdir(mode=0o700, exist_ok=True)
+                fd = os.open(path, _DIRECTORY)
+            except OSError as e:
+                if path is inside:
+                    raise TransferError(f"{self._root}: cannot write: {e.strerror}") from e
+                continue
+            break
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            raise TransferError(
+                f"{self._root}: another transfer is writing here (it holds {path}); "
+                "wait for it or end it"
+            ) from None
+        self._staging, self._staging_fd = path, fd
+        for name in os.listdir(fd):  # noqa: PTH208  of a descriptor
+            if not name.startswith("part-"):  # of a run that was killed
+                os.unlink(name, dir_fd=fd)
+
+    @contextlib.contextmanager
+    def directory(self, path: str) -> Iterator[int]:
+        """Hand out a descriptor of a directory below the root, made when missing.
+
+        Raises:
+            UnsafeKeyError: A component is a symbolic link.
+            EntryExistsError: A component is a file.
+        """
+        with self._lock:
+            fd = os.dup(self._directory(path))
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _directory(self, path: str) -> int:
+        if not path:
+            return self._root_fd
+        fd = self._directories.get(path)
+        if fd is not None:
+            return fd
+        above, _, name = path.rpartition("/")
+        parent = self._directory(above)
+        try:
+            fd = os.open(name, _DIRECTORY, dir_fd=parent)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, dir_fd=parent)
+            fd = os.open(name, _DIRECTORY, dir_fd=parent)
+        except OSError as e:
+            if e.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise
+            if stat.S_ISLNK(os.lstat(name, dir_fd=parent).st_mode):
+                raise UnsafeKeyError(
+                    f"{self._root}: {show_key(path)!r} is a symbolic link, and nothing is "
+                    "written through links; remove it to go on"
+                ) from None
+            raise EntryExistsError(
+                f"{self._root}: {show_key(path)!r} is a file where a directory is needed"
+            ) from None
+        if len(self._directories) >= _OPEN_DIRECTORIES:
+            self._close_directories()
+        self._directories[path] = fd
+        return fd
+
+    def write(self, key: str, data: bytes, mtime: float | None, *, replace: bool) -> None:
+        """Write a small file, whole."""
+        check_key(key)
+        above, _, name = key.rpartition("/")
+        temporary = f"new-{next(self._serial)}"
+        fd = os.open(temporary, _NEW_FILE, 0o666, dir_fd=self._staging_fd)
+        try:
+            try:
+                _write_all(fd, data)
+                _set_mtime(fd, mtime)
+            finally:
+                os.close(fd)
+            with self.directory(above) as parent:
+                self._commit(temporary, name, parent, key, replace)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=self._staging_fd)
+            raise
+
+    def open_part(self, key: str, version: str) -> "Part":
+        """Open the unfinished file of a large entry, perhaps begun by an earlier run.
+
+        Args:
+            key: The entry's key.
+            version: Size and digest; another version begins afresh.
+        """
+        check_key(key)
+        label = hashlib.sha256(f"{key}\0{version}".encode()).hexdigest()[:40]
+        name = f"part-{label}"
+        fd = os.open(name, _PART_FILE, 0o666, dir_fd=self._staging_fd)
+        return Part(fd, name)
+
+    def finish_part(self, part: "Part", key: str, mtime: float | None, *, replace: bool) -> None:
+        """Give a finished part its final name."""
+        above, _, name = key.rpartition("/")
+        _set_mtime(part.fd, mtime)
+        part.close()
+        with self.directory(above) as parent:
+            self._commit(part.name, name, parent, key, replace)
+
+    def discard_part(self, part: "Part") -> None:
+        """Delete an unfinished file."""
+        part.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part.name, dir_fd=self._staging_fd)
+
+    def _commit(self, temporary: str, name: str, parent: int, key: str, replace: bool) -> None:
+        for attempt in (1, 2):
+            try:
+                if replace:
+                    os.rename(temporary, name, src_dir_fd=self._staging_fd, dst_dir_fd=parent)
+                else:
+                    rename_new(temporary, name, from_dir=self._staging_fd, to_dir=parent)
+                return
+            except (IsADirectoryError, FileExistsError, NotADirectoryError):
+                if attempt == 1 and _remove_empty(name, parent):
+                    continue
+                raise EntryExistsError(
+                    f"{self._root}: {show_key(key)!r} exists (or a name that this file "
+                    "system takes for the same); it was left as it is"
+                ) from None
+
+    def delete(self, key: str) -> None:
+        """Delete a file (a link, not what it points to) and directories left empty."""
+        check_key(key)
+        parts = key.split("/")
+        descriptors = [self._root_fd]
+        try:
+            try:
+                for part in parts[:-1]:
+                    descriptors.append(os.open(part, _DIRECTORY, dir_fd=descriptors[-1]))
+                os.unlink(parts[-1], dir_fd=descriptors[-1])
+            except FileNotFoundError:
+                return
+            for i in range(len(parts) - 2, -1, -1):
+                os.rmdir(parts[i], dir_fd=descriptors[i])
+                self._forget("/".join(parts[: i + 1]))
+        except OSError as e:
+            if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        finally:
+            for fd in descriptors[1:]:
+                os.close(fd)
+
+    def _forget(self, path: str) -> None:
+        with self._lock:
+            fd = self._directories.pop(path, None)
+        if fd is not None:
+            os.close(fd)
+
+    def _close_directories(self) -> None:
+        while self._directories:
+            os.close(self._directories.popitem()[1])
+
+    def sync(self) -> None:
+        """Bring what was written onto the disk."""
+        if self._root_fd >= 0:
+            sync_file_system(self._root_fd)
+
+    def close(self, *, keep_parts: bool = False) -> None:
+        """Let go of descriptors and lock; remove the staging directory.
+
+        Args:
+            keep_parts: Leave parts of large files for the next run.
+        """
+        with self._lock:
+            self._close_directories()
+        if self._staging_fd >= 0:
+            for name in os.listdir(self._staging_fd):  # noqa: PTH208
+                if not (keep_parts and name.startswith("part-")):
+                    os.unlink(name, dir_fd=self._staging_fd)
+            if self._staging is not None:
+                with contextlib.suppress(OSError):  # parts are left, or it is gone
+                    self._staging.rmdir()
+            os.close(self._staging_fd)
+            self._staging_fd = -1
+        if self._root_fd >= 0:
+            os.close(self._root_fd)
+            self._root_fd = -1
+
+
+class Part:
+    """An unfinished file.
+
+    Attributes:
+        fd: Its descriptor, -1 when closed.
+        name: Its name in the staging directory.
+        size: Bytes that it holds.
+    """
+
+    def __init__(self, fd: int, name: str) -> None:
+        self.fd = fd
+        self.name = name
+        self.size = os.fstat(fd).st_size
+
+    def prior(self) -> Iterator[bytes]:
+        """Yield the bytes that it holds."""
+        at = 0
+        while at < self.size:
+            data = os.pread(self.fd, min(1 << 20, self.size - at), at)
+            if not data:
+                return
+            at += len(data)
+            yield data
+
+    def append(self, data: bytes) -> None:
+        """Write the next bytes."""
+        view = memoryview(data)
+        while view:
+            n = os.pwrite(self.fd, view, self.size)
+            self.size += n
+            view = view[n:]
+
+    def truncate(self) -> None:
+        """Begin afresh."""
+        os.ftruncate(self.fd, 0)
+        self.size = 0
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    n = os.write(fd, data) if data else 0
+    while n < len(data):
+        n += os.write(fd, memoryview(data)[n:])
+
+
+def _set_mtime(fd: int, mtime: float | None) -> None:
+    if mtime is not None:
+        with contextlib.suppress(OSError, OverflowError):  # a time no file system can hold
+            os.utime(fd, (mtime, mtime))
+
+
+def _remove_empty(name: str, parent: int) -> bool:
+    """Remove a directory that holds no file at any depth; return whether it is gone."""
+    try:
+        fd = os.open(name, _DIRECTORY, dir_fd=parent)
+    except OSError:
+        return False
+    try:
+        with os.scandir(fd) as items:
+            names = [item.name for item in items]
+        if not all(_remove_empty(inner, fd) for inner in names):
+            return False
+    finally:
+        os.close(fd)
+    os.rmdir(name, dir_fd=parent)
+    return True
