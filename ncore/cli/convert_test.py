@@ -34,7 +34,7 @@ def test_a_summary_for_people(old, capsys):
     assert "int32" in shown
     assert "2 arrays and 1 groups" in shown
     assert "every value compared equal" in shown
-    assert "fixed_length_utf32 is not yet" in shown
+    assert "fixed_length_utf32 is not in the core" in shown
 
 
 def test_a_document_for_machines(old, capsys):

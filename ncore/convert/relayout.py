@@ -58,8 +58,13 @@ def relayout(translation: Translation, array: V2Array, layout: Layout) -> Transl
     old = tuple(document["chunk_grid"]["configuration"]["chunk_shape"])
     chunks = _chunks(layout.chunks, array.shape, old, itemsize)
     shards = _shards(layout.shards, array.shape, chunks, itemsize)
+    warnings = translation.warnings
+    if shards is not None and array.dtype.kind == "V":
+        # zarr 3.1 compares fill values by hash in a shard, and these have none.
+        shards = None
+        warnings = (*warnings, "structs and raw bytes are not sharded: zarr 3.1 cannot read them")
     if chunks == old and shards is None and layout.compressor is None:
-        return translation
+        return replace(translation, warnings=warnings)
     codecs = _plain_codecs(translation, array)
     if layout.compressor is not None:
         codecs = [codecs[0], *(_with_typesize(c, itemsize) for c in layout.compressor)]
@@ -83,7 +88,9 @@ def relayout(translation: Translation, array: V2Array, layout: Layout) -> Transl
     document["chunk_key_encoding"] = {"name": "default", "configuration": {"separator": "/"}}
     document["codecs"] = codecs
     reason = translation.reason or "another layout was asked for"
-    return replace(translation, action=Action.REENCODE, document=document, reason=reason)
+    return replace(
+        translation, action=Action.REENCODE, document=document, reason=reason, warnings=warnings
+    )
 
 
 def parse_compressor(text: str) -> tuple[dict[str, Any], ...]:

@@ -16,12 +16,16 @@ import numpy as np
 from ncore.convert.translate_attributes import split_dimension_names, translate_attributes
 from ncore.convert.translate_codecs import (
     CodecTranslation,
-    bytes_codec,
     bytes_to_bytes,
     reencoding_codecs,
     translate_codecs,
 )
-from ncore.convert.translate_dtype import DTypeTranslation, NoV3TypeError, translate_dtype
+from ncore.convert.translate_dtype import (
+    DTypeTranslation,
+    NoV3TypeError,
+    extension_note,
+    translate_dtype,
+)
 from ncore.convert.translate_fill import decode_v2_fill, encode_v3_fill, object_fill
 from ncore.convert.translation import Action, Form, Translation
 from ncore.convert.v2_metadata import V2Array
@@ -128,8 +132,7 @@ def _objects(
     fill = object_fill(array.fill_value, codec)
     if codec in ("vlen-utf8", "vlen-bytes"):
         data_type = "string" if codec == "vlen-utf8" else "variable_length_bytes"
-        if codec == "vlen-bytes":
-            notes = (*notes, f"data type {data_type} is not yet in the v3 specification")
+        notes = (*notes, *extension_note(data_type))
         chain = translate_codecs(array, array.dtype)
         if not chain.reencode:
             document = _document(array, data_type, fill, chain.codecs)
@@ -138,6 +141,7 @@ def _objects(
         return Translation(Action.REENCODE, document, Form.SAME, chain.reencode, notes)
     if codec == "pickle" and not options.allow_pickle:
         return _refuse(_PICKLE)
+    notes = (*notes, *extension_note("string"))
     document = _document(array, "string", fill, _string_codecs(array, "vlen-utf8"), new_keys=True)
     reason = f"objects encoded by {codec}"
     if codec != "vlen-array" and holds_only_strings is not None and holds_only_strings(array):
@@ -222,6 +226,3 @@ def _checked(translation: Translation) -> Translation:
         except Exception as error:
             return _refuse(f"zarr rejects its v3 metadata: {error}")
     return translation
-
-
-__all__ = ["TranslationOptions", "bytes_codec", "is_blob", "translate_array"]

@@ -113,7 +113,7 @@ def translate_codecs(array: V2Array, stored: np.dtype[Any]) -> CodecTranslation:
     warnings: tuple[str, ...] = ()
     if foreign:
         names = ", ".join(f"numcodecs.{name}" for name in dict.fromkeys(foreign))
-        warnings = (f"{names}: not in the v3 specification, not every reader knows it",)
+        warnings = (f"{names}: not in the core v3 specification: not every reader knows it",)
     return CodecTranslation(codecs, warnings=warnings)
 
 

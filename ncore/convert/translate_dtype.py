@@ -17,10 +17,13 @@ from ncore.convert.translation import Form
 # A struct that flattens to more fields than this is clearer as raw bytes.
 _MAX_FLAT_FIELDS = 256
 
-_UNSTABLE = {
+_EXTENSIONS = {
     "fixed_length_utf32",
     "null_terminated_bytes",
+    "numpy.datetime64",
+    "numpy.timedelta64",
     "raw_bytes",
+    "string",
     "structured",
     "variable_length_bytes",
 }
@@ -70,7 +73,7 @@ def translate_dtype(
     """
     if dtype.fields is None:
         data_type = _scalar(dtype)
-        return DTypeTranslation(data_type, dtype, warnings=_unstable(data_type))
+        return DTypeTranslation(data_type, dtype, warnings=extension_note(data_type))
     form = Form.SAME
     warnings: tuple[str, ...] = ()
     fields = flat_fields(dtype)
@@ -90,7 +93,7 @@ def translate_dtype(
                 raw,
                 np.dtype((np.void, dtype.itemsize)),
                 Form.RAW_BYTES,
-                warnings=(f"view the values as {dtype.descr}", *_unstable(raw)),
+                warnings=(f"view the values as {dtype.descr}", *extension_note(raw)),
             )
     stored = np.dtype(fields)
     data_type = {
@@ -101,7 +104,9 @@ def translate_dtype(
     if stored != stored.newbyteorder("<"):
         # zarr 3.1 takes no byte order for a struct and would read these bytes swapped.
         reencode = "a struct with a big-endian field"
-    return DTypeTranslation(data_type, stored, form, reencode, (*warnings, *_unstable(data_type)))
+    return DTypeTranslation(
+        data_type, stored, form, reencode, (*warnings, *extension_note(data_type))
+    )
 
 
 def flat_fields(dtype: np.dtype[Any], prefix: str = "") -> list[tuple[str, np.dtype[Any]]]:
@@ -152,8 +157,9 @@ def _scalar(dtype: np.dtype[Any]) -> str | dict[str, Any]:
     raise NoV3TypeError(f"no v3 data type describes dtype {dtype.str!r}")
 
 
-def _unstable(data_type: str | dict[str, Any]) -> tuple[str, ...]:
+def extension_note(data_type: str | dict[str, Any]) -> tuple[str, ...]:
+    """What the report says of a data type outside the core of the v3 specification."""
     name = data_type if isinstance(data_type, str) else data_type["name"]
-    if name not in _UNSTABLE:
+    if name not in _EXTENSIONS:
         return ()
-    return (f"data type {name} is not yet in the v3 specification: not every reader knows it",)
+    return (f"data type {name} is not in the core v3 specification: not every reader knows it",)
