@@ -5,7 +5,7 @@ is what a listing needs: each key costs one look-up, each prefix one listing.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -27,14 +27,12 @@ def _has_prefix_of(text: str, prefixes: Sequence[str]) -> bool:
     return index > 0 and text.startswith(prefixes[index - 1])
 
 
-def _extensions_of(text: str, texts: Sequence[str]) -> list[str]:
+def _extensions_of(text: str, texts: Sequence[str]) -> Iterator[str]:
     """Those of the sorted texts that begin with `text`."""
-    found = []
     for index in range(bisect_left(texts, text), len(texts)):
         if not texts[index].startswith(text):
-            break
-        found.append(texts[index])
-    return found
+            return
+        yield texts[index]
 
 
 @dataclass(frozen=True)
@@ -67,14 +65,21 @@ class KeyCover:
     def nothing(cls) -> "KeyCover":
         return cls((), ())
 
-    def __or__(self, other: "KeyCover") -> "KeyCover":
-        return KeyCover.of(self.keys + other.keys, self.prefixes + other.prefixes)
+    @classmethod
+    def union(cls, covers: Iterable["KeyCover"]) -> "KeyCover":
+        """A cover of whatever one of the covers holds."""
+        keys: list[str] = []
+        prefixes: list[str] = []
+        for cover in covers:
+            keys.extend(cover.keys)
+            prefixes.extend(cover.prefixes)
+        return cls.of(keys, prefixes)
 
     def __and__(self, other: "KeyCover") -> "KeyCover":
         keys = [key for key in self.keys if key in other] + [
             key for key in other.keys if key in self
         ]
-        prefixes = []
+        prefixes: list[str] = []
         for mine, theirs in ((self.prefixes, other.prefixes), (other.prefixes, self.prefixes)):
             for prefix in mine:
                 prefixes.extend(_extensions_of(prefix, theirs))
@@ -88,7 +93,9 @@ class KeyCover:
 
     def could_contain(self, prefix: str) -> bool:
         """Whether a key that begins with `prefix` and is longer can lie in the cover."""
-        if _has_prefix_of(prefix, self.prefixes) or _extensions_of(prefix, self.prefixes):
+        if _has_prefix_of(prefix, self.prefixes):
+            return True
+        if next(_extensions_of(prefix, self.prefixes), None) is not None:
             return True
         return any(key != prefix for key in _extensions_of(prefix, self.keys))
 

@@ -159,10 +159,26 @@ class ZarrSelection:
                 ``""`` is the zarr itself.
         """
         directory = directory.removesuffix("/")
-        if not all(any(f.could_contain(directory) for f in group) for group in self._groups):
-            return False
         below = directory + "/" if directory else ""
+        if not self._bounds.could_contain(below):  # far cheaper than asking each filter
+            return False
+        for plain, globs in self._parts:
+            if not plain.could_contain(below) and not any(
+                zarr_filter.could_contain(directory) for zarr_filter in globs
+            ):
+                return False
         return not any(f.covers(below) for f in self._none_of)
+
+    @cached_property
+    def _parts(self) -> list[tuple[KeyCover, list[ZarrFilter]]]:
+        """Of each group, the filters whose covers tell all, as one cover; and the globs."""
+        return [
+            (
+                KeyCover.union(f.cover() for f in group if f.filter_type != "glob"),
+                [f for f in group if f.filter_type == "glob"],
+            )
+            for group in self._groups
+        ]
 
     def cover(self) -> KeyCover:
         """Single keys and string prefixes that hold every match.
@@ -174,22 +190,25 @@ class ZarrSelection:
         return self._cover
 
     @cached_property
-    def _cover(self) -> KeyCover:
-        cover = KeyCover.everything()
+    def _bounds(self) -> KeyCover:
+        """What the filters allow, before each member has been looked at by itself."""
+        bounds = KeyCover.everything()
         for group in self._groups:
-            held = KeyCover.nothing()
-            for zarr_filter in group:
-                held |= zarr_filter.cover()
-            cover &= held
+            bounds &= KeyCover.union(zarr_filter.cover() for zarr_filter in group)
+        return bounds
+
+    @cached_property
+    def _cover(self) -> KeyCover:
         return KeyCover.of(
-            (key for key in cover.keys if self.matches(key)),
-            (prefix for prefix in cover.prefixes if self._could_hold(prefix)),
+            (key for key in self._bounds.keys if self.matches(key)),
+            (prefix for prefix in self._bounds.prefixes if self._could_hold(prefix)),
         )
 
     def _could_hold(self, prefix: str) -> bool:
-        return self.could_contain(prefix.rpartition("/")[0]) and not any(
-            zarr_filter.covers(prefix) for zarr_filter in self._none_of
-        )
+        # The prefixes of a single group are heads of its own filters: nothing to ask.
+        if len(self._groups) > 1 and not self.could_contain(prefix.rpartition("/")[0]):
+            return False
+        return not any(zarr_filter.covers(prefix) for zarr_filter in self._none_of)
 
     def prefixes(self) -> list[str]:
         """The smallest set of string prefixes under which every match is listed.

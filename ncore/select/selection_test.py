@@ -282,3 +282,13 @@ def test_errors_name_what_is_wrong() -> None:
         ZarrSelection.from_args(["--zarr-and"])
     with pytest.raises(TypeError, match="not the string"):
         ZarrSelection("metadata")  # type: ignore[arg-type]
+
+
+def test_thousands_of_paths() -> None:
+    # As a script that works through a list makes them; anything quadratic would not finish.
+    names = [f"{index:05}" for index in range(20_000)]
+    selection = ZarrSelection.from_flags([f"path:{name}" for name in names], ["path:00007"])
+    assert selection.cover().prefixes == ("00007/",)
+    assert not selection.could_contain("00008")
+    assert [name for name in names if selection.matches(name + "/0")] == ["00007"]
+    assert ZarrSelection(selection.zarr).prefixes() == names
