@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ncore.data.checks import check
+from ncore.data.distinct_times import distinct_times
 from ncore.data.pose_graph import PoseGraphInterpolator
 from ncore.data.rigid import as_timestamp
 
@@ -99,15 +100,15 @@ class MotionCompensator:
             (frame_start_timestamp_us, frame_end_timestamp_us),
             reference_timestamp_us,
         )
-        times, inverse = np.unique(timestamp_us, return_inverse=True)
+        times, inverse = distinct_times(timestamp_us)
         to_reference = self._pose_graph.evaluate_poses(
             anchor_frame_id, sensor_id, as_timestamp(reference)
         )
         to_anchor = self._pose_graph.evaluate_poses(sensor_id, anchor_frame_id, times)
-        poses = (to_reference @ to_anchor).astype(np.float32)[inverse]
+        rows = _pose_rows(to_reference @ to_anchor, inverse)
         return MotionCompensator.MotionCompensationResult(
-            xyz_s_reftime=poses[:, :3, 3].copy(),
-            xyz_e_reftime=_apply(poses, xyz_pointtime),
+            xyz_s_reftime=rows[:, :, 3].copy(),
+            xyz_e_reftime=_apply(rows, xyz_pointtime),
             reference_frame_id=sensor_id,
             reference_timestamp_us=reference,
             anchor_frame_id=anchor_frame_id,
@@ -147,13 +148,12 @@ class MotionCompensator:
             (frame_start_timestamp_us, frame_end_timestamp_us),
             reference_timestamp_us,
         )
-        times, inverse = np.unique(timestamp_us, return_inverse=True)
+        times, inverse = distinct_times(timestamp_us)
         to_anchor = self._pose_graph.evaluate_poses(
             sensor_id, anchor_frame_id, as_timestamp(reference)
         )
         to_sensor = self._pose_graph.evaluate_poses(anchor_frame_id, sensor_id, times)
-        poses = (to_sensor @ to_anchor).astype(np.float32)[inverse]
-        return _apply(poses, xyz_reftime)
+        return _apply(_pose_rows(to_sensor @ to_anchor, inverse), xyz_reftime)
 
     def _check(
         self, xyz: Any, times: Any, frame: tuple[int, int], reference_timestamp_us: int | None
@@ -186,7 +186,18 @@ class MotionCompensator:
         return reference
 
 
-def _apply(poses: Array, xyz: Array) -> Array:
-    """Apply a pose ``(N, 4, 4)`` to each point ``(N, 3)``."""
-    moved: Array = np.matmul(poses[:, :3, :3], xyz[:, :, None])[:, :, 0]
-    return moved + poses[:, :3, 3]
+def _pose_rows(poses: Array, inverse: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+    """Return the upper three rows of each point's pose, float32 ``(N, 3, 4)``."""
+    rows = poses[:, :3].astype(np.float32).reshape(-1, 12)
+    return rows.take(inverse, axis=0).reshape(-1, 3, 4)
+
+
+def _apply(rows: Array, xyz: Array) -> Array:
+    """Apply a pose ``(N, 3, 4)`` to each point ``(N, 3)``."""
+    moved = np.empty(xyz.shape, dtype=np.result_type(rows, xyz))
+    x, y, z = xyz.T
+    # Written out: matmul of many small matrices is slower.
+    for axis in range(3):
+        a, b, c, d = rows[:, axis].T
+        moved[:, axis] = a * x + b * y + c * z + d
+    return moved

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ncore.data.checks import check
+from ncore.data.distinct_times import distinct_times
 from ncore.data.errors import InvalidDataError, UnknownNameError
 from ncore.data.pose_interpolator import PoseInterpolator
 from ncore.data.rigid import se3_inverse
@@ -191,13 +192,13 @@ class PoseGraphInterpolator:
         times = _integer_times(timestamps_us)
         flat, inverse = times.reshape(-1), None
         if times.size >= _REPEATS_WORTHWHILE and not self.is_static(source_node, target_node):
-            flat, inverse = np.unique(flat, return_inverse=True)
+            flat, inverse = distinct_times(flat)
         T: Array = np.eye(4, dtype=np.float32)  # noqa: N806
         for step, (node, other) in enumerate(pairwise(path)):
             T_step = self._neighbors[node][other]._evaluate(node, other, flat)  # noqa: N806
             T = T_step @ T if step else T_step  # noqa: N806
         if inverse is not None:
-            T = T[inverse.reshape(-1)]  # noqa: N806
+            T = T.take(inverse, axis=0)  # noqa: N806
         elif T.ndim == 2:
             T = np.array(np.broadcast_to(T, (times.size, 4, 4)))  # noqa: N806
         return T.reshape(*times.shape, 4, 4)

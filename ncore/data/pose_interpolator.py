@@ -80,22 +80,28 @@ class PoseInterpolator:
         Raises:
             InvalidDataError: a time outside the trajectory, or another shape.
         """
-        times = np.atleast_1d(np.asarray(ts_target)).astype(np.float64)
+        times = np.asarray(ts_target, dtype=np.float64)
+        if times.ndim == 0:
+            times = times[None]
         check(times.ndim == 1, f"times must have shape (M,), not {times.shape}")
         if len(times) == 0:
             return np.zeros((0, 4, 4), dtype=dtype)
-        if not self.in_range(times):
+        knots, translations = self._knots, self._translations
+        outside = (times < knots[0]) | (times > knots[-1]) | np.isnan(times)
+        if outside.any():
             raise InvalidDataError(
-                f"time {_first_outside(times, self._timestamps)} lies outside of the "
-                f"trajectory's {self._timestamps[0]} to {self._timestamps[-1]} us"
+                f"time {times[np.argmax(outside)]} lies outside of the trajectory's "
+                f"{self._timestamps[0]} to {self._timestamps[-1]} us"
             )
-        knots, translations = self._knots, self._poses[:, :3, 3]
-        above = np.clip(np.searchsorted(knots, times), 1, len(knots) - 1)
+        above = knots.searchsorted(times).clip(1, len(knots) - 1)
         below = above - 1
-        slope = (translations[above] - translations[below]) / (knots[above] - knots[below])[:, None]
-        translation = slope * (times - knots[below])[:, None] + translations[below]
-        rotation = self._slerp(times).as_matrix()
-        return so3_trans_2_se3(rotation, translation).astype(dtype, copy=False)
+        start, since = translations[below], knots[below]
+        slope = (translations[above] - start) / (knots[above] - since)[:, None]
+        poses = np.zeros((len(times), 4, 4))
+        poses[:, :3, :3] = self._slerp(times).as_matrix()
+        poses[:, :3, 3] = slope * (times - since)[:, None] + start
+        poses[:, 3, 3] = 1
+        return poses.astype(dtype, copy=False)
 
     def extrapolate_to_timestamps(
         self,
@@ -163,12 +169,11 @@ class PoseInterpolator:
         return self._timestamps.astype(np.float64)
 
     @cached_property
+    def _translations(self) -> Array:
+        return np.ascontiguousarray(self._poses[:, :3, 3])
+
+    @cached_property
     def _slerp(self) -> "Slerp":
         from scipy.spatial.transform import Rotation, Slerp
 
         return Slerp(self._knots, Rotation.from_matrix(self._poses[:, :3, :3]))
-
-
-def _first_outside(times: Array, timestamps: Array) -> float:
-    outside = (times < timestamps[0]) | (times > timestamps[-1])
-    return float(times[np.argmax(outside)])
