@@ -232,6 +232,7 @@ def test_ideal_pinhole_of_a_field_of_view(model):
     np.testing.assert_allclose(ideal.fov(), wanted, rtol=1e-6)
     assert ideal.fov().dtype == np.float32
     widest = IdealPinholeCameraModelParameters.from_source(model, 1.0)
+    assert IdealPinholeCameraModelParameters.from_source(model, np.float32(1.0)) == widest
     assert widest.fov().max() == pytest.approx(1.0, rel=1e-6)
     ratio = model.paraxial_pinhole_geometry().focal_length
     np.testing.assert_allclose(

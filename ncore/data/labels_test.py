@@ -125,3 +125,4 @@ def test_resolve_names_that_do_not_exist():
     assert LabelCategory.resolve("DEPTH") is LabelCategory.DEPTH
     assert LabelCategory.resolve("depth") is LabelCategory.UNKNOWN
     assert LabelSource.resolve(None) is LabelSource.UNKNOWN
+    assert LabelSource.resolve([]) is LabelSource.UNKNOWN
