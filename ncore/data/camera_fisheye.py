@@ -139,7 +139,7 @@ def compute_max_angle_with_monotonicity(
     return float(angle)
 
 
-def _smallest_positive_root(polynomial: np.polynomial.Polynomial) -> float | None:
+def _smallest_positive_root(polynomial: "np.polynomial.Polynomial") -> float | None:
     roots = polynomial.trim().roots()
     real = roots[np.abs(roots.imag) < 1e-9].real
     positive = real[real > 1e-12]

@@ -2,6 +2,7 @@
 
 # bazel: deps = ["ncore.data", "ncore.data_converter"]
 
+import os
 import subprocess
 import sys
 
@@ -74,5 +75,8 @@ def test_importing_everything_loads_neither_scipy_nor_pillow():
         "for name in ncore.data.__all__: getattr(ncore.data, name)\n"
         "print(sorted({'scipy', 'PIL', 'zarr', 'upath'} & set(sys.modules)))"
     )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment
+    )
     assert run.stdout.strip() == "[]", run.stderr
