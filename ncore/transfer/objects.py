@@ -1,0 +1,397 @@
+"""Object stores (s3, gs, az) as source and target, by obstore.
+
+What an object's ETag says of its bytes: of an object put at once it is their
+MD5, of one put in parts the MD5 of the parts' MD5s. Parts have one size here
+(:func:`part_size`), so the second can be computed of a local file too. Objects
+encrypted with SSE-KMS or SSE-C have ETags that only look like an MD5; for
+those ``etag_is_md5`` must be false.
+"""
+
+import asyncio
+import hashlib
+import math
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ncore.itar.object_url import normalise_options
+from ncore.transfer.backend import Capabilities, DeleteFailure, Entry, Outcome, Payload
+from ncore.transfer.digests import Digest, register_hasher
+from ncore.transfer.errors import (
+    AccessDeniedError,
+    EntryChangedError,
+    EntryExistsError,
+    EntryNotFoundError,
+    LocationError,
+    TransferError,
+    TransientError,
+    UnsupportedError,
+)
+from ncore.transfer.keys import show_key
+
+if TYPE_CHECKING:
+    from obstore import PutMode
+    from obstore.store import ObjectStore
+
+_PART = 16 << 20
+_MOST_PARTS = 10_000
+_PAGE = 1000
+_CHUNK = 1 << 20
+_LARGE_AT_ONCE = 4
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_OF_PARTS = re.compile(r"[0-9a-f]{32}-([0-9]+)")
+MULTIPART = "s3-multipart"
+"""Digest algorithm: the ETag of an object put in parts of :func:`part_size`."""
+
+
+def part_size(size: int) -> int:
+    """Return the size of the parts, in bytes, that an object of ``size`` is put in."""
+    return max(_PART, math.ceil(size / _MOST_PARTS / (1 << 20)) << 20)
+
+
+class _MultipartEtag:
+    def __init__(self, size: int) -> None:
+        self._part = part_size(size)
+        self._digests: list[bytes] = []
+        self._at = 0
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    def update(self, data: bytes, /) -> None:
+        view = memoryview(data)
+        while view:
+            piece = view[: self._part - self._at]
+            self._md5.update(piece)
+            self._at += len(piece)
+            view = view[len(piece) :]
+            if self._at == self._part:
+                self._end()
+
+    def _end(self) -> None:
+        self._digests.append(self._md5.digest())
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._at = 0
+
+    def hexdigest(self) -> str:
+        digests = self._digests
+        if self._at or not digests:
+            digests = [*digests, self._md5.digest()]
+        whole = hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest()
+        return f"{whole}-{len(digests)}"
+
+
+register_hasher(MULTIPART, _MultipartEtag)
+
+
+def digest_of_etag(etag: str | None, size: int) -> Digest | None:
+    """Return what an ETag says of an object's bytes, None if nothing."""
+    text = (etag or "").strip('"').lower()
+    if _MD5.fullmatch(text):
+        return Digest("md5", text)
+    parts = _OF_PARTS.fullmatch(text)
+    if parts and int(parts[1]) == max(1, math.ceil(size / part_size(size))):
+        return Digest(MULTIPART, text)
+    return None
+
+
+class ObjectBackend:
+    """The objects whose keys begin with a path in one bucket.
+
+    Args:
+        bucket_url: ``s3://bucket`` and the like.
+        path: What all keys begin with, without slashes at its ends; ``""`` is
+            the whole bucket.
+        options: Client options by obstore's or fsspec's names; secrets among
+            them are shown nowhere.
+        must_exist: Listing nothing is an error (a source).
+        only: List this one entry alone.
+        etag_is_md5: ETags of single-part objects are MD5s.
+    """
+
+    def __init__(
+        self,
+        bucket_url: str,
+        path: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        must_exist: bool = False,
+        only: str | None = None,
+        etag_is_md5: bool = True,
+    ) -> None:
+        from obstore.exceptions import BaseError
+        from obstore.store import from_url
+
+        self.url = f"{bucket_url}/{path}"
+        self._base = f"{path}/" if path else ""
+        self._must_exist = must_exist
+        self._only = only
+        self._etag_is_md5 = etag_is_md5
+        self.capabilities = Capabilities(
+            writable=True,
+            list_digest="md5" if etag_is_md5 else None,
+            concurrency=48,
+            list_ranges=True,
+        )
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+        self._conditional_put = True
+        settings = normalise_options(bucket_url, options or {})
+        # The executor retries: with the client's own ten tries on top an
+        # unreachable server would be tried for minutes.
+        settings.setdefault("retry_config", {"max_retries": 2})
+        try:
+            self._store: ObjectStore = from_url(bucket_url, **settings)
+        except (BaseError, TypeError, ValueError) as e:
+            reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+            raise LocationError(f"{bucket_url}: cannot use these options: {reason}") from None
+
+    def _entry(self, meta: Mapping[str, Any]) -> Entry:
+        size, etag = meta["size"], meta["e_tag"]
+        digest = digest_of_etag(etag, size) if self._etag_is_md5 else None
+        key = meta["path"][len(self._base) :]
+        return Entry(key, size, digest, meta["last_modified"].timestamp(), etag)
+
+    async def list(self, prefix: str = "", *, after: str = "") -> AsyncIterator[Sequence[Entry]]:
+        """List objects in pages, in key order; a seek costs nothing."""
+        import obstore
+
+        if self._only is not None:
+            entry = await self.stat(self._only)
+            if entry is None:
+                raise EntryNotFoundError(f"{self.url}{self._only}: no such object")
+            if self._only.startswith(prefix) and self._only > after:
+                yield [entry]
+            return
+        # The store lists by whole components: seek into the directory, stop behind.
+        directory = prefix.rpartition("/")[0]
+        start = max(after, _just_before(prefix) if prefix > directory + "/" else "")
+        listing = obstore.list(
+            self._store,
+            prefix=f"{self._base}{directory}" or None,
+            offset=f"{self._base}{start}" if start else None,
+            chunk_size=_PAGE,
+        )
+        found = False
+        try:
+            async for metas in listing:
+                page = [self._entry(meta) for meta in metas]
+                found = True
+                wanted = [e for e in page if e.key.startswith(prefix) and e.key > after]
+                if wanted:
+                    yield wanted
+                if not page[-1].key.startswith(prefix) and page[-1].key > prefix:
+                    return
+        except Exception as e:
+            raise self._translate(e, prefix) from None
+        if not found and self._must_exist and not prefix and not after:
+            raise EntryNotFoundError(f"{self.url}: nothing is stored there")
+
+    async def stat(self, key: str) -> Entry | None:
+        """Return one object."""
+        import obstore
+
+        try:
+            meta = await obstore.head_async(self._store, self._base + key)
+        except FileNotFoundError:
+            return None
+        except Exception as e:
+            raise self._translate(e, key) from None
+        return self._entry(meta)
+
+    async def read(self, entry: Entry) -> bytes:
+        """Return all bytes of one object, of the state that was listed."""
+        import obstore
+
+        try:
+            result = await obstore.get_async(
+                self._store, self._base + entry.key, options=_same_state(entry)
+            )
+            return bytes(await result.bytes_async())
+        except Exception as e:
+            raise self._translate(e, entry.key) from None
+
+    async def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[bytes]:
+        """Yield an object's bytes from ``offset`` on."""
+        import obstore
+
+        options = _same_state(entry)
+        if offset:
+            options["range"] = {"offset": offset}
+        try:
+            try:
+                result = await obstore.get_async(
+                    self._store, self._base + entry.key, options=options
+                )
+                skip = 0
+            except Exception as e:
+                if not offset or "non-partial" not in str(e):
+                    raise
+                # The server answers a range with status 200, perhaps with the whole.
+                result = await obstore.get_async(
+                    self._store, self._base + entry.key, options=_same_state(entry)
+                )
+                skip = offset
+            async for chunk in result.stream(min_chunk_size=_CHUNK):
+                data = bytes(chunk)
+                if skip:
+                    data, skip = data[skip:], max(0, skip - len(data))
+                if data:
+                    yield data
+        except Exception as e:
+            raise self._translate(e, entry.key) from None
+
+    async def digests(
+        self, entries: Sequence[Entry], algorithm: str
+    ) -> Sequence[Digest | TransferError]:
+        """Refuse: an object's bytes would have to be downloaded."""
+        raise UnsupportedError(f"{self.url}: cannot compute digests without downloading")
+
+    async def close(self) -> None:
+        """Do nothing: the client is freed with the object."""
+
+    async def start(self) -> None:
+        """Do nothing: a bucket must exist, and a path in it needs not be made."""
+
+    async def prepare(self, payloads: Sequence[Payload]) -> None:
+        """Do nothing."""
+
+    async def write(self, payload: Payload) -> Digest | None:
+        """Put one object; in parts where it is large. It appears whole or not at all."""
+        if payload.data is not None:
+            etag, size = await self._put(payload, payload.data), len(payload.data)
+        elif 0 <= payload.size <= _PART:
+            async with self._large:
+                data = b"".join([chunk async for chunk in payload.stream()])
+                etag, size = await self._put(payload, data), len(data)
+        else:
+            async with self._large:
+                etag, size = await self._put_parts(payload), payload.size
+        return digest_of_etag(etag, size) if self._etag_is_md5 else None
+
+    async def _put(self, payload: Payload, data: bytes) -> str | None:
+        import obstore
+
+        create = payload.replaces is None and self._conditional_put
+        mode: PutMode = "create" if create else "overwrite"
+        try:
+            result = await obstore.put_async(
+                self._store, self._base + payload.key, data, mode=mode, use_multipart=False
+            )
+        except Exception as e:
+            if create and _not_implemented(e):
+                # Some servers know no If-None-Match; the plan saw nothing there.
+                self._conditional_put = False
+                return await self._put(payload, data)
+            raise self._translate(e, payload.key) from None
+        return result["e_tag"]
+
+    async def _put_parts(self, payload: Payload) -> str | None:
+        import obstore
+
+        failure: list[BaseException] = []
+
+        async def chunks() -> AsyncIterator[bytes]:
+            try:
+                async for chunk in payload.stream():
+                    yield chunk
+            except BaseException as e:
+                failure.append(e)
+                raise
+
+        if payload.replaces is None and await self.stat(payload.key) is not None:
+            raise EntryExistsError(f"{self.url}/{show_key(payload.key)}: exists already")
+        try:
+            result = await obstore.put_async(
+                self._store,
+                self._base + payload.key,
+                chunks(),
+                use_multipart=True,
+                chunk_size=part_size(payload.size),
+                max_concurrency=4,
+            )
+        except Exception as e:
+            if failure:
+                raise failure[0] from None
+            raise self._translate(e, payload.key) from None
+        return result["e_tag"]
+
+    async def delete(self, entries: Sequence[Entry]) -> Sequence[DeleteFailure]:
+        """Delete objects, a batch in one request."""
+        import obstore
+
+        try:
+            await obstore.delete_async(self._store, [self._base + e.key for e in entries])
+        except FileNotFoundError:
+            if len(entries) > 1:
+                for entry in entries:
+                    await self.delete([entry])
+        except Exception as e:
+            raise self._translate(e, entries[0].key) from None
+        return []
+
+    async def finish(self, outcome: Outcome) -> None:
+        """Do nothing: an object is safe when its put has been answered."""
+
+    async def abort(self) -> None:
+        """Do nothing: parts of unfinished puts expire as the bucket's rules say."""
+
+    def _translate(self, e: Exception, key: str) -> TransferError:
+        from obstore import exceptions
+
+        if isinstance(e, TransferError):
+            return e
+        what = f"{self.url}/{show_key(key)}" if key else self.url
+        if isinstance(e, (exceptions.NotFoundError, FileNotFoundError)):
+            return EntryNotFoundError(f"{what}: no such object or bucket")
+        if isinstance(e, exceptions.PreconditionError):
+            return EntryChangedError(f"{what}: changed since it was listed")
+        if isinstance(e, exceptions.AlreadyExistsError):
+            return EntryExistsError(f"{what}: exists already")
+        denied = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
+        if isinstance(e, denied) or re.search(r"\b40[13] [A-Z][a-z]", str(e)):
+            return AccessDeniedError(
+                f"{what}: the store refuses; check credentials and region "
+                "(skip_signature=true for public data)"
+            )
+        if isinstance(e, (exceptions.InvalidPathError, ValueError)):
+            return TransferError(f"{what}: a key that this store's client cannot handle")
+        reason = _first_words(e)
+        if isinstance(e, (exceptions.GenericError, exceptions.BaseError, OSError)):
+            if _is_client_error(e):
+                return TransferError(f"{what}: {reason}")
+            return TransientError(f"{what}: {reason}")
+        raise e
+
+
+def _just_before(text: str) -> str:
+    """Return a key below ``text`` and above all that sort before its first match."""
+    head, last = text[:-1], text[-1]
+    if last <= "\x01":
+        return head
+    before = chr(ord(last) - 1)
+    if before == "/":
+        before = "."  # the client refuses an empty component, and no key has one
+    return f"{head}{before}\U0010ffff"
+
+
+def _same_state(entry: Entry) -> Any:
+    return {"if_match": entry.etag} if entry.etag else {}
+
+
+def _not_implemented(e: Exception) -> bool:
+    from obstore.exceptions import NotSupportedError
+
+    return (
+        isinstance(e, (NotSupportedError, NotImplementedError))
+        or re.search(r"\b501\b|NotImplemented", str(e)) is not None
+    )
+
+
+def _is_client_error(e: Exception) -> bool:
+    """Return whether the answer was a 4xx that trying again will not change."""
+    status = re.search(r"\b(4[0-9]{2}) [A-Z][a-z]", str(e))
+    return status is not None and status[1] not in ("408", "425", "429")
+
+
+def _first_words(e: Exception) -> str:
+    """Return an error's first line up to any URL, which might be signed."""
+    line = str(e).splitlines()[0] if str(e) else ""
+    return line.split("http")[0].rstrip(" :(") or type(e).__name__
