@@ -1,7 +1,9 @@
 """Convert one zarr v2 store to v3: plan, execute, verify, publish, report."""
 
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from ncore.convert.errors import TargetExistsError, UnstorableKeyError
@@ -17,6 +19,7 @@ from ncore.convert.target import Target
 from ncore.convert.translation import Action
 from ncore.convert.verify import Verifier
 
+_WRITERS = 8
 _BATCH_BYTES = 256 << 20
 _BATCH_ARRAYS = 4096
 
@@ -206,16 +209,16 @@ def _run_batch(
         line = lines[array.path]
         todo = array.size
         share = array.size / max(1, len(array.node.keys))
-        for key, data, _ in reencode(
+        encoded = reencode(
             array,
             source,
             plan.root,
             jobs=options.jobs,
             memory=options.memory,
             allow_pickle=options.translation.allow_pickle,
-        ):
-            target.write(array.prefix + key, data)
-            line.bytes_written += len(data)
+        )
+        for written in _written(encoded, array.prefix, target):
+            line.bytes_written += written
             step = min(todo, int(share))
             todo -= step
             progress.advance(step)
@@ -237,6 +240,28 @@ def _run_batch(
     for array in batch:
         part = array.size / total if total else 1 / len(batch)
         lines[array.path].seconds = seconds * part
+
+
+def _written(
+    encoded: Iterator[tuple[str, bytes, int]], prefix: str, target: Target
+) -> Iterator[int]:
+    """Write what was encoded; several at once where the target takes that. Yields sizes."""
+    if not target.parallel:
+        for key, data, _ in encoded:
+            target.write(prefix + key, data)
+            yield len(data)
+        return
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        waiting: deque[tuple[Future[None], int]] = deque()
+        for key, data, _ in encoded:
+            waiting.append((pool.submit(target.write, prefix + key, data), len(data)))
+            while len(waiting) >= _WRITERS:
+                future, size = waiting.popleft()
+                future.result()
+                yield size
+        for future, size in waiting:
+            future.result()
+            yield size
 
 
 def _verify(

@@ -29,6 +29,10 @@ class TargetExistsError(ConvertError, FileExistsError):
     """Something is at the target already and ``overwrite`` was not asked for."""
 
 
+class TargetError(ConvertError, OSError):
+    """The target cannot be written."""
+
+
 class SourceError(ConvertError, OSError):
     """The source cannot be opened, is no zarr v2 hierarchy, or lacks what was selected."""
 

@@ -1,10 +1,10 @@
 """Open what a user typed as source or target: by its name, the container that it is."""
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ncore.convert.errors import ConvertError, SourceError
+from ncore.convert.errors import SourceError, TargetError
 from ncore.convert.source import DirectorySource, Source
 from ncore.convert.source_itar import ItarSource
 from ncore.convert.source_zip import ZipSource
@@ -12,40 +12,61 @@ from ncore.convert.target import Target
 from ncore.convert.target_directory import DirectoryTarget
 from ncore.convert.target_itar import ItarTarget
 from ncore.convert.target_zip import ZipTarget
+from ncore.itar import location as itar_location
+from ncore.itar.errors import ItarError
+from ncore.itar.object_url import OBJECT_SCHEMES, redact, scheme_of
 
 ZIP_SUFFIXES = (".zip", ".ozx")
 
 
-def is_url(location: str) -> bool:
-    """Whether a location names something remote."""
-    return "://" in location and not location.startswith("file://")
-
-
-def local_path(location: str) -> Path:
-    """The path that a local location names; ``file://`` is taken off."""
-    return Path(location.removeprefix("file://"))
+def suffix_of(location: str) -> str:
+    """The suffix of a path or URL (``.itar``), in lower case."""
+    path = location.partition("?")[0] if scheme_of(location) in ("http", "https") else location
+    return PurePosixPath(path.rstrip("/")).suffix.lower()
 
 
 def open_source(location: str, storage_options: Mapping[str, Any] | None = None) -> Source:
     """Open a v2 store for reading.
 
     Args:
-        location: a directory or an ``.itar`` file.
-        storage_options: for remote ones.
+        location: a directory, an ``.itar``, ``.zip`` or ``.ozx`` file, or the URL of one
+            (``.itar``) or of a prefix (``s3://``, ``gs://``, ``az://``, ``http(s)://``).
+        storage_options: for remote ones, by their usual names.
 
     Raises:
         SourceError: there is none, or it cannot be read.
     """
-    path = local_path(location)
+    suffix = suffix_of(location)
+    if itar_location.is_remote(location):
+        return _open_remote(location, suffix, storage_options or {})
+    path = Path(itar_location.local_path(location))
     if path.is_dir():
         return DirectorySource(path)
-    if path.suffix == ".itar":
+    if suffix == ".itar":
         return ItarSource(path)
-    if path.suffix in ZIP_SUFFIXES:
+    if suffix in ZIP_SUFFIXES:
         return ZipSource(path)
     if not path.exists():
         raise SourceError(f"{location}: no such file or directory")
     raise SourceError(f"{location}: neither a directory nor named .itar, .zip or .ozx")
+
+
+def _open_remote(url: str, suffix: str, options: Mapping[str, Any]) -> Source:
+    if suffix == ".itar":
+        try:
+            return ItarSource(itar_location.open_source(url, **options), redact(url))
+        except ItarError as error:
+            raise SourceError(str(error)) from error
+    if suffix in ZIP_SUFFIXES:
+        raise SourceError(f"{redact(url)}: download the zip first; only .itar is read from afar")
+    if scheme_of(url) not in OBJECT_SCHEMES:
+        raise SourceError(f"{redact(url)}: a zarr is read from s3://, gs://, az:// or http(s)://")
+    from ncore.convert.source_object import ObjectSource, WebSource
+
+    try:
+        return (WebSource if scheme_of(url).startswith("http") else ObjectSource)(url, options)
+    except ItarError as error:
+        raise SourceError(str(error)) from error
 
 
 def open_target(
@@ -53,14 +74,27 @@ def open_target(
 ) -> Target:
     """Prepare a place to write a v3 store to; nothing is created yet.
 
+    Args:
+        location: as for `open_source`; ``http(s)`` cannot be written.
+        jobs: threads that write files.
+        storage_options: for remote ones.
+
     Raises:
-        ConvertError: nothing can be written there.
+        TargetError: nothing can be written there.
     """
-    path = local_path(location)
-    if path.suffix == ".itar":
-        return ItarTarget(path)
-    if path.suffix in ZIP_SUFFIXES:
-        return ZipTarget(path)
-    if is_url(location):
-        raise ConvertError(f"{location}: cannot be written yet")
-    return DirectoryTarget(path, jobs)
+    suffix = suffix_of(location)
+    archive = ItarTarget if suffix == ".itar" else ZipTarget if suffix in ZIP_SUFFIXES else None
+    if not itar_location.is_remote(location):
+        path = Path(itar_location.local_path(location))
+        return DirectoryTarget(path, jobs) if archive is None else archive(path)
+    if scheme_of(location) in ("http", "https"):
+        raise TargetError(f"{redact(location)}: http is for reading")
+    from ncore.convert.target_object import ObjectTarget
+    from ncore.convert.target_upload import UploadTarget
+
+    try:
+        if archive is not None:
+            return UploadTarget(location, archive, storage_options)
+        return ObjectTarget(location, storage_options)
+    except ItarError as error:
+        raise TargetError(str(error)) from error

@@ -10,7 +10,7 @@ the cloud's own tools take it (``AWS_ACCESS_KEY_ID`` and so on).
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from ncore.itar.errors import ItarOptionError
 
@@ -86,6 +86,25 @@ def open_object(url: str, options: Mapping[str, Any] | None = None) -> tuple["Ob
         return from_url(root, **settings), key
     except (BaseError, TypeError, ValueError) as error:
         # The first line only: the rest is the library's own debug output.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ItarOptionError(f"{redact(url)}: cannot use these options: {reason}") from None
+
+
+def open_prefix(url: str, options: Mapping[str, Any] | None = None) -> "ObjectStore":
+    """Return the store of all objects below a URL, their keys relative to it.
+
+    Raises:
+        ItarOptionError: the URL or an option cannot be used.
+    """
+    from obstore.exceptions import BaseError
+    from obstore.store import from_url
+
+    root, prefix = split_object_url(url.rstrip("/"))
+    settings = normalise_options(root, options or {})
+    try:
+        # obstore decodes the path of a URL, keys are taken as they stand.
+        return from_url(f"{root}/{quote(prefix)}", **settings)
+    except (BaseError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ItarOptionError(f"{redact(url)}: cannot use these options: {reason}") from None
 
