@@ -15,6 +15,7 @@ from rich.text import Text
 from ncore.cli.app import FAILED, ArgumentParser, UsageError, add_output_flags, run_command
 from ncore.cli.output import Output, printable, table
 from ncore.convert.convert import convert
+from ncore.convert.in_place import convert_in_place
 from ncore.convert.options import ConvertOptions
 from ncore.convert.relayout import Layout, parse_compressor, parse_extent
 from ncore.convert.report import ConversionReport
@@ -27,6 +28,7 @@ ncore convert OLD.zarr.itar NEW.zarr.itar
 ncore convert --dry-run image.zarr image3.zarr
 ncore convert --shards 64MiB --compressor zstd:5 old.zarr s3://bucket/new.zarr
 ncore convert --zarr path:labels old.zarr labels.zarr.itar
+ncore convert --in-place old.zarr
 """
 
 
@@ -39,8 +41,10 @@ def make_parser() -> argparse.ArgumentParser:
         "TARGET before it is complete.",
         example=_EXAMPLE,
     )
-    parser.add_argument("source", metavar="SOURCE", help="a .zarr directory or .zarr.itar file")
-    parser.add_argument("target", metavar="TARGET", nargs="?", help="likewise")
+    parser.add_argument(
+        "source", metavar="SOURCE", help=".zarr directory, .zarr.itar, .zip, or a URL"
+    )
+    parser.add_argument("target", metavar="TARGET", nargs="?", help="likewise, chosen by its name")
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be done; TARGET may be left out"
     )
@@ -55,6 +59,17 @@ def make_parser() -> argparse.ArgumentParser:
     verify.add_argument("--no-verify", action="store_true", help="compare nothing")
     parser.add_argument(
         "--report", metavar="FILE", type=Path, help="write the report there, as JSON"
+    )
+    place = parser.add_argument_group("in place")
+    place.add_argument(
+        "--in-place",
+        action="store_true",
+        help="put v3 metadata beside the v2 metadata of SOURCE; chunks stay where they are",
+    )
+    place.add_argument(
+        "--remove-v2",
+        action="store_true",
+        help="with --in-place: remove the v2 metadata once the v3 one is complete",
     )
     select = parser.add_argument_group("what")
     for flag, meaning in (
@@ -95,6 +110,9 @@ def make_parser() -> argparse.ArgumentParser:
         default="auto",
         help="0-d byte strings that become 1-D uint8: NCore's images (default), all, or none",
     )
+    forms.add_argument(
+        "--ome", action="store_true", help="bring OME-Zarr 0.4 metadata to OME-Zarr 0.5"
+    )
     layout = parser.add_argument_group("layout (re-encodes)")
     layout.add_argument("--chunks", metavar="SHAPE|SIZE", help="e.g. 64,64,64 or 1MiB")
     layout.add_argument("--shards", metavar="SHAPE|SIZE", help="e.g. 512,512,512 or 64MiB")
@@ -114,11 +132,18 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _convert(args: argparse.Namespace, out: Output) -> int | None:
-    if args.target is None and not args.dry_run:
-        raise UsageError("TARGET is missing (only --dry-run goes without)")
+    if args.in_place and args.target is not None:
+        raise UsageError("--in-place changes SOURCE: leave TARGET out")
+    if args.remove_v2 and not args.in_place:
+        raise UsageError("--remove-v2 belongs to --in-place: other sources are never changed")
+    if args.target is None and not (args.dry_run or args.in_place):
+        raise UsageError("TARGET is missing (only --dry-run and --in-place go without)")
     options = _options(args)
     with out.progress() as bar:
-        report = convert(args.source, args.target, options, _Bar(bar))
+        if args.in_place:
+            report = convert_in_place(args.source, options, _Bar(bar), remove_v2=args.remove_v2)
+        else:
+            report = convert(args.source, args.target, options, _Bar(bar))
     document = report.to_json()
     if args.report is not None:
         args.report.write_text(json.dumps(document, indent=2) + "\n")
@@ -144,6 +169,7 @@ def _options(args: argparse.Namespace) -> ConvertOptions:
     return ConvertOptions(
         TranslationOptions(args.objects, args.allow_pickle, args.structs, args.blobs),
         layout,
+        ome=args.ome,
         on_unsupported=args.on_unsupported,
         selected=None if selection.is_everything else selection.matches,
         overwrite=args.overwrite,

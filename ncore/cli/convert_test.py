@@ -103,3 +103,15 @@ def test_ncore_knows_the_command(capsys):
     with pytest.raises(SystemExit):
         main.run(["help", "convert"])
     assert "ncore convert OLD.zarr.itar NEW.zarr.itar" in capsys.readouterr().out
+
+
+def test_in_place(old, capsys):
+    assert _run("old.zarr", "--in-place", "--dry-run") == 0
+    assert not (old / "old.zarr" / "zarr.json").exists()
+    assert _run("old.zarr", "--in-place") == 0
+    assert "every value compared equal" in capsys.readouterr().out
+    assert (old / "old.zarr" / ".zgroup").exists()
+    assert _run("old.zarr", "--in-place", "--remove-v2") == 0
+    assert not (old / "old.zarr" / ".zgroup").exists()
+    assert _run("old.zarr", "new.zarr", "--in-place") == 2
+    assert _run("old.zarr", "new.zarr", "--remove-v2") == 2

@@ -28,9 +28,28 @@ from ncore.convert.report import ConversionReport
 from ncore.convert.source import DirectorySource
 from ncore.convert.translation import Action
 from ncore.convert.verify import Verifier
+from ncore.itar.location import is_remote, local_path
 from ncore.stores.documents import inline_consolidated
 
 JOURNAL = ".ncore-in-place.journal"
+
+
+def convert_in_place(
+    location: str,
+    options: ConvertOptions | None = None,
+    progress: Progress | None = None,
+    *,
+    remove_v2: bool = False,
+) -> ConversionReport:
+    """Convert a store where it lies; see `convert_directory_in_place`.
+
+    Raises:
+        SourceError: what lies there cannot be changed in place.
+    """
+    if not is_remote(location) and Path(local_path(location)).is_dir():
+        path = local_path(location)
+        return convert_directory_in_place(path, options, progress, remove_v2=remove_v2)
+    raise SourceError(f"{location}: only a directory can be converted in place: name a target")
 
 
 def convert_directory_in_place(

@@ -8,6 +8,7 @@ from typing import Any
 from ncore.convert.decode_v2 import missing_codecs
 from ncore.convert.errors import ChunkDecodeError, UnsupportedError
 from ncore.convert.hierarchy import V2Hierarchy, V2Node
+from ncore.convert.ome import axis_names, has_ome_labels, is_ome, upgrade
 from ncore.convert.options import ConvertOptions
 from ncore.convert.read_v2 import V2Reader, regions
 from ncore.convert.relayout import relayout
@@ -113,7 +114,8 @@ def make_plan(source: Source, hierarchy: V2Hierarchy, options: ConvertOptions, r
         allow = options.translation.allow_pickle
         prefix = at + (f"{array.path}/" if array.path else "")
         reader = V2Reader(source, prefix, array, keys, allow_pickle=allow)
-        if all(isinstance(f.get("labels"), list) for f in array.filters[:1]):
+        labels = array.filters[0].get("labels")
+        if isinstance(labels, list) and all(isinstance(label, str) for label in labels):
             return True  # categorize decodes to nothing but its labels
         for coords, region in regions(array.shape, array.chunks):
             if reader.exists(coords):
@@ -135,7 +137,46 @@ def make_plan(source: Source, hierarchy: V2Hierarchy, options: ConvertOptions, r
     warnings = list(hierarchy.warnings)
     if any(translate_attributes(attributes)[1] for attributes in hierarchy.groups.values()):
         warnings.append("NaN or infinite numbers in attributes became their string form")
-    return Plan(arrays, groups, dict(hierarchy.others), hierarchy.consolidated, root, warnings, [])
+    plan = Plan(arrays, groups, dict(hierarchy.others), hierarchy.consolidated, root, warnings, [])
+    _plan_ome(plan, hierarchy, options.ome)
+    return plan
+
+
+def _plan_ome(plan: Plan, hierarchy: V2Hierarchy, wanted: bool) -> None:
+    """Bring OME-Zarr metadata to 0.5, or say that this could be done."""
+    images = [path for path, attributes in hierarchy.groups.items() if is_ome(attributes)]
+    if not images:
+        if wanted:
+            plan.warnings.append("--ome: there is no OME-Zarr 0.4 metadata in the source")
+        return
+    if not wanted:
+        plan.hints.append(
+            f"OME-Zarr 0.4 metadata found ({images[0] or '/'}); to make it valid 0.5, say --ome"
+        )
+        return
+    lists = [
+        path
+        for path, attributes in hierarchy.groups.items()
+        if path.rpartition("/")[2] == "labels" and has_ome_labels(attributes)
+    ]
+    names: dict[str, list[str]] = {}
+    for path in dict.fromkeys([*images, *lists]):
+        attributes = plan.groups[path]["attributes"]
+        upgraded, problems = upgrade(attributes)
+        plan.groups[path] = {**plan.groups[path], "attributes": upgraded}
+        plan.warnings += [f"{path or '/'}: {problem}" for problem in problems]
+        for relative, axes in axis_names(attributes).items():
+            names[f"{path}/{relative}" if path else relative] = axes
+    for i, array in enumerate(plan.arrays):
+        document = array.translation.document
+        axes_of = names.get(array.path)
+        if document is None or axes_of is None:
+            continue
+        if len(axes_of) != len(document["shape"]):
+            plan.warnings.append(f"{array.path}: has not as many dimensions as there are axes")
+            continue
+        translation = replace(array.translation, document={**document, "dimension_names": axes_of})
+        plan.arrays[i] = replace(array, translation=translation)
 
 
 def refuse_unsupported(plan: Plan, name: str) -> None:

@@ -45,7 +45,8 @@ class ItarReader:
             ItarNotFoundError: there is no such file.
             ItarFormatError: it is not an itar archive, or a damaged one.
         """
-        if not isinstance(source, ByteSource):
+        # Not by the protocol: Python 3.11 would ask a remote source for its size already.
+        if isinstance(source, str | os.PathLike):
             source = FileSource(source)
         self.source: ByteSource = source
         self.verify_reads = verify_reads

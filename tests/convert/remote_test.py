@@ -1,6 +1,5 @@
 """Sources and targets in object stores and behind web servers."""
 
-import json
 import warnings
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from ncore.convert.options import ConvertOptions
 from ncore.convert.relayout import Layout
 from ncore.convert.source import DirectorySource
 from ncore.convert.target_object import JOURNAL, ObjectTarget
+from ncore.itar.location import open_source
 from ncore.itar.object_url import open_prefix
 from ncore.itar.reader import ItarReader
 from ncore.itar.testing.range_server import RangeServer
@@ -76,8 +76,6 @@ def test_prefix_and_archive_as_sources(old: Path, s3: dict, tmp_path: Path) -> N
     _check(zarr.open_group(tmp_path / "new.zarr", mode="r"))
     url = "s3://bucket/new.zarr.itar"
     convert("s3://bucket/v2.zarr", url, remote)
-    raw = obstore.get(open_prefix("s3://bucket/new.zarr.itar/..", s3), "") if False else None
-    assert raw is None
     with pytest.raises(TargetExistsError):
         convert(str(old), url, remote)
     with pytest.raises(SourceError, match="nothing under"):
@@ -90,8 +88,6 @@ def test_an_archive_is_made_here_and_sent_in_one_piece(
     monkeypatch.setenv("NCORE_SPOOL_DIR", str(tmp_path / "spool"))
     url = "s3://bucket/sent.zarr.itar"
     convert(str(old), url, ConvertOptions(storage_options=s3))
-    from ncore.itar.location import open_source
-
     reader = ItarReader(open_source(url, **s3))
     assert "zarr.cbor.xz" in reader
     assert reader.verify("a/3")
@@ -163,4 +159,3 @@ def test_secrets_stay_out_of_messages(old: Path, tmp_path: Path) -> None:
         with pytest.raises(OSError, match=r"bucket/x|127") as raised:
             convert(source, target, remote)
         assert "TOPSECRET" not in str(raised.value)
-        assert json.dumps(str(raised.value)).count("TOPSECRET") == 0
