@@ -185,6 +185,53 @@ def parse_v3(document: Mapping[str, Any], where: str) -> ArrayMetadata:
     )
 
 
+def blob_v2(document: Mapping[str, Any]) -> int | None:
+    """Size in bytes of a v2 array in the form of the original's blobs, None for other forms.
+
+    These are 0-d ``|S<n>`` scalars without compressor. The key of their one
+    chunk is ``0``.
+    """
+    dtype = document.get("dtype")
+    if (
+        document.get("shape") == []
+        and document.get("compressor") is None
+        and not document.get("filters")
+        and isinstance(dtype, str)
+        and dtype[:2] == "|S"
+        and dtype[2:].isdecimal()
+    ):
+        return int(dtype[2:])
+    return None
+
+
+_BYTES_CODECS: tuple[Any, ...] = ([{"name": "bytes"}], [{"name": "bytes", "configuration": {}}])
+_DEFAULT_KEYS: tuple[Any, ...] = (
+    {"name": "default", "configuration": {"separator": "/"}},
+    {"name": "default"},
+)
+
+
+def blob_v3(document: Mapping[str, Any]) -> int | None:
+    """Size in bytes of a v3 array in the form of this project's blobs, None for other forms.
+
+    These are 1-D ``uint8`` arrays of one uncompressed chunk, ``c/0``.
+    """
+    shape = document.get("shape")
+    if (
+        document.get("data_type") == "uint8"
+        and isinstance(shape, list)
+        and len(shape) == 1
+        and document.get("codecs") in _BYTES_CODECS
+        and document.get("chunk_grid")
+        == {"name": "regular", "configuration": {"chunk_shape": shape}}
+        and document.get("chunk_key_encoding") in _DEFAULT_KEYS
+        and not document.get("storage_transformers")
+    ):
+        size = shape[0]
+        return size if type(size) is int and size > 0 else None
+    return None
+
+
 def _named(extension: Any) -> tuple[str, Mapping[str, Any]]:
     """Name and configuration of an extension point, which v3 also allows as a bare name."""
     if isinstance(extension, str):

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ncore.data.v4.array_metadata import ArrayMetadata
+from ncore.data.v4.blosc import load_blosc
 from ncore.data.v4.byte_stores import ByteStore
 from ncore.data.v4.errors import ChunkError
 
@@ -126,10 +127,8 @@ def _decompress_blosc(raw: bytes | memoryview, out: npt.NDArray[Any], what: str)
             f"{what} is damaged: a Blosc buffer of {cbytes} bytes for {nbytes}, "
             f"where {len(raw)} for {out.nbytes} are expected"
         )
-    from numcodecs import blosc  # loaded with the first compressed array
-
     try:
-        blosc.decompress(raw, out)
+        load_blosc().decompress(raw, out)
     except (RuntimeError, ValueError) as error:
         raise ChunkError(f"{what} does not decompress: {error}") from error
 

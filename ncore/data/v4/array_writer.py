@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ncore.data.v4.blosc import load_blosc
+
 # numpy's name is the v3 name for all of these; other dtypes have no v3 core data type.
 _CORE_KINDS = "biufc"
 _CNAME, _CLEVEL, _BITSHUFFLE = b"lz4", 5, 2
@@ -112,8 +114,6 @@ def encoded_chunks(
 def _encode(part: npt.NDArray[Any], compressed: bool) -> bytes | memoryview:
     if not compressed:
         return part.tobytes()
-    from numcodecs import blosc
-
     # Blosc takes the element size, which bit shuffle needs, from the buffer.
-    encoded: bytes = blosc.compress(part, _CNAME, _CLEVEL, _BITSHUFFLE)
+    encoded: bytes = load_blosc().compress(part, _CNAME, _CLEVEL, _BITSHUFFLE)
     return encoded

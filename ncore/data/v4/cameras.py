@@ -131,5 +131,5 @@ class CameraSensorComponent:
 
 
 def _read_image(node: GroupNode, name: str) -> EncodedImageData:
-    data = node.read_blob(name)
-    return EncodedImageData(data, node.array_attributes(name).get("format", ""))
+    data, attributes = node.read_blob_with_attributes(name)
+    return EncodedImageData(data, attributes.get("format", ""))

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, Protocol
 
-from ncore.data.v4.array_metadata import ArrayMetadata, parse_v2, parse_v3
+from ncore.data.v4.array_metadata import ArrayMetadata, blob_v2, blob_v3, parse_v2, parse_v3
 from ncore.data.v4.byte_stores import ByteStore
 from ncore.data.v4.errors import SequenceFormatError
 from ncore.stores.documents import (
@@ -45,6 +45,9 @@ class Documents(Protocol):
 
     def array(self, path: str) -> ArrayMetadata | None:
         """Form of the array at ``path``; None if there is no array."""
+
+    def blob(self, path: str) -> tuple[str, int] | None:
+        """Chunk key and size of the array at ``path`` if it is a blob; see ``array_metadata``."""
 
     def is_group(self, path: str) -> bool:
         """Whether there is a group at ``path``."""
@@ -120,6 +123,11 @@ class V2Documents(_Cached):
             return None
         return parse_v2(document, f"{self._store.location}: array {path!r}")
 
+    def blob(self, path: str) -> tuple[str, int] | None:
+        document = self._get(f"{path}/.zarray")
+        size = None if document is None else blob_v2(document)
+        return None if size is None else (f"{path}/0", size)
+
     def is_group(self, path: str) -> bool:
         return self._get(f"{path}/.zgroup" if path else ".zgroup") is not None
 
@@ -146,6 +154,11 @@ class V3Documents(_Cached):
         if document is None or document.get("node_type") != "array":
             return None
         return parse_v3(document, f"{self._store.location}: array {path!r}")
+
+    def blob(self, path: str) -> tuple[str, int] | None:
+        document = self._get(path)
+        size = None if document is None else blob_v3(document)
+        return None if size is None else (f"{path}/c/0", size)
 
     def is_group(self, path: str) -> bool:
         document = self._get(path)

@@ -95,7 +95,20 @@ class GroupNode:
 
     def read_blob(self, name: str) -> bytes:
         """The bytes of the array ``name``, see :func:`ncore.data.v4.array_reader.read_blob`."""
-        return read_blob(self.array_metadata(name), self.store, self._join(name))
+        return self.read_blob_with_attributes(name)[0]
+
+    def read_blob_with_attributes(self, name: str) -> tuple[bytes, dict[str, Any]]:
+        """The bytes and the attributes (shared) of the array ``name``."""
+        # The hot path of camera frames: everything here counts against a bare pread.
+        path = f"{self.path}/{name}" if self.path else name
+        documents = self.documents
+        blob = documents.blob(path)
+        if blob is not None:
+            data = self.store.read(blob[0])
+            if data is not None and len(data) == blob[1]:
+                return data, documents.attributes(path) or {}
+        metadata = self.array_metadata(name)
+        return read_blob(metadata, self.store, path), documents.attributes(path) or {}
 
     def _missing(self, what: str, name: str) -> ComponentNotFoundError:
         return ComponentNotFoundError(
