@@ -409,7 +409,7 @@ def test_instance_names_that_break_readers_are_refused(tmp_path: Path, name: Any
             "png",
             small.frame_times(END),
             {name: np.zeros(3)},
-            {},  # fmt: skip
+            {},
         )
     assert small.read(sequence.finalize()).camera_ids == ["front"]
 
