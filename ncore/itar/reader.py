@@ -1,12 +1,17 @@
 """Random access to a finished archive."""
 
+import copy
 import os
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
+from ncore.itar.batching import Batching
 from ncore.itar.digest import crc32c
 from ncore.itar.errors import ItarDigestError, ItarKeyError
 from ncore.itar.index import Entry, Index
 from ncore.itar.index_codec import decode_index
+from ncore.itar.location import open_source
+from ncore.itar.remote import RemoteSource
 from ncore.itar.source import ByteSource, FileSource
 from ncore.itar.tar_header import BLOCK
 from ncore.itar.trailer import Trailer, decode_trailer
@@ -35,7 +40,8 @@ class ItarReader:
         """Open an archive and read its index.
 
         Args:
-            source: a local path or anything with ranged reads.
+            source: a path or URL, or anything with ranged reads (:func:`open_source
+                <ncore.itar.location.open_source>` makes one with options).
             index_tail_read_size: bytes to read at opening, in one go, in the hope that
                 they hold the whole index; payloads that lie inside are later served
                 from them. ``None``: two exact reads and no such cache.
@@ -47,7 +53,7 @@ class ItarReader:
         """
         # Not by the protocol: Python 3.11 would ask a remote source for its size already.
         if isinstance(source, str | os.PathLike):
-            source = FileSource(source)
+            source = open_source(source)
         self.source: ByteSource = source
         self.verify_reads = verify_reads
         self._tail_size = index_tail_read_size
@@ -140,6 +146,32 @@ class ItarReader:
             return self._tail[at + start : at + stop]
         return self.source.read(offset + start, stop - start)
 
+    async def read_async(self, key: str, start: int = 0, stop: int | None = None) -> bytes:
+        """Return a payload or part of it, for an event loop.
+
+        Of a remote archive, reads that are asked for at the same moment are fetched
+        together (:class:`~ncore.itar.batching.Batching`); a local one is read at once.
+        """
+        i = self._find(key)
+        offset, size = self.index.span(i)
+        whole = start == 0 and (stop is None or stop >= size)
+        if offset >= self._tail_start or not isinstance(self.source, RemoteSource):
+            return self.read(key) if whole else self.read_range(key, start, stop or 0)
+        if self.verify_reads or whole:
+            data = await self._batching.read(offset, size)
+            if self.verify_reads:
+                self._verify(i, data)
+            return data if whole else data[start:stop]
+        stop = min(size if stop is None else stop, size)
+        if stop <= start:
+            return b""
+        return await self._batching.read(offset + start, stop - start)
+
+    @cached_property
+    def _batching(self) -> Batching:
+        assert isinstance(self.source, RemoteSource)
+        return Batching(self.source)
+
     def read_many(self, keys: Sequence[str]) -> list[bytes]:
         """Return the payloads of many keys, in the order of ``keys``.
 
@@ -202,15 +234,14 @@ class ItarReader:
 
     def reload_resources(self) -> None:
         """Open the archive anew, as it is now. Never needed after a fork."""
-        if not isinstance(self.source, FileSource):
-            return
-        old, self.source = self.source, FileSource(self.source.path)
+        old, self.source = self.source, copy.copy(self.source)
         try:
             self._load()
         except BaseException:
             self.source.close()
             self.source = old
             raise
+        self.__dict__.pop("_batching", None)
         old.close()
 
     def close(self) -> None:
@@ -227,8 +258,7 @@ class ItarReader:
         return f"ItarReader({self.name!r}, {len(self)} keys)"
 
     def __reduce__(self) -> tuple[object, ...]:
-        source = self.source.path if isinstance(self.source, FileSource) else self.source
-        return (ItarReader, (source, self._tail_size, self.verify_reads))
+        return (ItarReader, (self.source, self._tail_size, self.verify_reads))
 
     def _find(self, key: str) -> int:
         i = self.index.find(key)

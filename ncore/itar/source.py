@@ -4,7 +4,7 @@ import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from ncore.itar.errors import ItarChangedError, ItarClosedError, ItarNotFoundError
 
@@ -12,7 +12,6 @@ _PREAD_MOST = 1 << 30
 """Linux reads at most 0x7ffff000 bytes a call."""
 
 
-@runtime_checkable
 class ByteSource(Protocol):
     """Random access to the bytes of one archive. Every method may be called by any thread."""
 
@@ -123,6 +122,12 @@ class FileSource:
     def __del__(self) -> None:
         if getattr(self, "_fd", -1) >= 0:
             os.close(self._fd)
+
+    def __repr__(self) -> str:
+        return f"FileSource({self.name!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return FileSource, (self.path,)
 
     def _read_rest(self, data: bytes, offset: int, size: int) -> bytes:
         parts = [data]

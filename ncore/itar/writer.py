@@ -7,7 +7,7 @@ import warnings
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -16,11 +16,14 @@ from ncore.itar.digest import crc32c
 from ncore.itar.errors import ItarClosedError, ItarError, ItarKeyError
 from ncore.itar.files import OS_FILES, Buffer, Files, WritableFile
 from ncore.itar.index_codec import encode_index
+from ncore.itar.location import is_remote, local_path
 from ncore.itar.member_log import MemberLog
+from ncore.itar.object_url import redact
 from ncore.itar.partial_target import PartialTarget
 from ncore.itar.reader import ItarReader
 from ncore.itar.tar_header import encode_header, header_size, padded
 from ncore.itar.trailer import Trailer, encode_trailer, end_of_tar
+from ncore.itar.upload_target import UploadTarget
 
 WriteMode = Literal["w", "x"]
 Digest = Literal["crc32c", "md5"]
@@ -64,15 +67,17 @@ class ItarWriter:
         *,
         digests: Sequence[Digest] = ("crc32c",),
         index_preset: int | None = None,
+        storage_options: Mapping[str, Any] | None = None,
         files: Files = OS_FILES,
     ) -> None:
         """Begin an archive.
 
         Args:
-            path: where it will be.
+            path: where it will be; for a URL it is written locally and uploaded at the end.
             mode: ``w`` replaces an archive that is there, ``x`` refuses to.
             digests: checksums of each payload to put in the index.
             index_preset: xz preset of the index; ``None`` chooses by size.
+            storage_options: of the URL, as for :func:`~ncore.itar.location.open_source`.
             files: the file system (for tests).
 
         Raises:
@@ -85,7 +90,8 @@ class ItarWriter:
             raise ValueError(f"unknown digest {sorted(unknown)[0]!r}; known: crc32c, md5")
         if mode not in ("w", "x"):
             raise ValueError(f"mode {mode!r} is none of w, x")
-        self.path = Path(path)
+        remote = is_remote(path)
+        self.path: Path | str = redact(str(path)) if remote else Path(local_path(path))
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._index_preset = index_preset
@@ -95,7 +101,13 @@ class ItarWriter:
         self._crc32c = array("I") if "crc32c" in digests else None
         self._md5: list[bytes] | None = [] if "md5" in digests else None
         self._deferred: dict[str, bytes] = {}
-        self._target: Target = PartialTarget(self.path, files, exclusive=mode == "x")
+        self._target: Target
+        if isinstance(self.path, Path):
+            self._target = PartialTarget(self.path, files, exclusive=mode == "x")
+        else:
+            self._target = UploadTarget(
+                str(path), storage_options or {}, files, exclusive=mode == "x"
+            )
         self._log = MemberLog(self._target.file, 0)
         self._state = "open"
 

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from ncore.stores.errors import ConsolidatedMetadataError as ConsolidatedMetadataError
     from ncore.stores.errors import ConsolidatedMetadataWarning as ConsolidatedMetadataWarning
     from ncore.stores.errors import StoreError as StoreError
+    from ncore.stores.errors import StoreExistsError as StoreExistsError
     from ncore.stores.errors import StoreLocationError as StoreLocationError
+    from ncore.stores.errors import StoreNotFoundError as StoreNotFoundError
     from ncore.stores.indexed_tar import IndexedTarStore as IndexedTarStore
+    from ncore.stores.open_store import open_store as open_store
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
@@ -30,6 +33,9 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "ConsolidatedMetadataWarning": "ncore.stores.errors",
         "IndexedTarStore": "ncore.stores.indexed_tar",
         "StoreError": "ncore.stores.errors",
+        "StoreExistsError": "ncore.stores.errors",
         "StoreLocationError": "ncore.stores.errors",
+        "StoreNotFoundError": "ncore.stores.errors",
+        "open_store": "ncore.stores.open_store",
     },
 )

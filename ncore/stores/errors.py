@@ -12,6 +12,14 @@ class StoreLocationError(StoreError, ValueError):
     """A path or URL that no store can be opened from. The message says why."""
 
 
+class StoreNotFoundError(StoreError, FileNotFoundError):
+    """There is nothing at this place."""
+
+
+class StoreExistsError(StoreError, FileExistsError):
+    """Something exists where a new zarr was to be."""
+
+
 class ConsolidatedMetadataError(StoreError, ItarFormatError):
     """The consolidated metadata of an archive is damaged or of an unknown kind."""
 

@@ -1,5 +1,6 @@
 """A zarr hierarchy in one indexed tar file."""
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from pathlib import Path
@@ -15,19 +16,25 @@ from zarr.abc.store import (
 )
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
-from ncore.itar.errors import ItarClosedError, ItarKeyError, ItarReadOnlyError
-from ncore.itar.index import Entry
+from ncore.itar.errors import ItarOptionError
+from ncore.itar.location import is_remote, local_path, open_source
+from ncore.itar.object_url import redact
 from ncore.itar.reader import DEFAULT_TAIL, ItarReader
 from ncore.itar.writer import Digest, ItarWriter
 from ncore.stores.documents import CONSOLIDATED_V2_CBOR
 from ncore.stores.listing import children, prefix_range
+from ncore.stores.location import plain_location
+from ncore.stores.raw_access import RawAccess
 from ncore.stores.read_session import ReadSession
 from ncore.stores.write_session import WriteSession
 
 Mode = Literal["r", "w", "x"]
 
+_END = 1 << 62
+"""Past the end of any value."""
 
-class IndexedTarStore(Store):
+
+class IndexedTarStore(RawAccess, Store):
     """Zarr store over one ``.itar`` archive (docs/format.md).
 
     Reading is safe under threads, fork and spawn; a read-only store pickles to
@@ -36,7 +43,7 @@ class IndexedTarStore(Store):
     ``with`` block is left by an exception, whatever had that name stays.
 
     Attributes:
-        path: where the archive lies.
+        name: the path, or the URL without credentials.
         mode: how it was opened.
     """
 
@@ -44,7 +51,6 @@ class IndexedTarStore(Store):
     supports_deletes: bool = True
     supports_listing: bool = True
 
-    path: Path
     mode: Mode
 
     def __init__(
@@ -56,136 +62,77 @@ class IndexedTarStore(Store):
         verify_reads: bool = False,
         digests: Sequence[Digest] = ("crc32c",),
         index_preset: int | None = None,
+        **storage_options: Any,
     ) -> None:
         """Open an archive or begin one.
 
         Args:
-            itar_path: where it lies.
+            itar_path: a path, or a URL that :func:`~ncore.itar.location.open_source` knows
+                (``s3://``, ``gs://``, ``az://``, ``http(s)://``, fsspec's; a ``UPath``).
             mode: ``r`` reads a finished archive; ``w`` makes one, in place of one that is
-                there; ``x`` makes one where there is none.
+                there; ``x`` makes one where there is none. For a URL it is made locally
+                (``TMPDIR``) and uploaded at :meth:`close`.
             index_tail_read_size: bytes to read at opening; ``None`` for two exact reads
                 (:class:`~ncore.itar.reader.ItarReader`).
             verify_reads: check each whole value read against its CRC-32C.
             digests: checksums to put in the index when writing.
             index_preset: xz preset of the index when writing; ``None`` chooses by size.
+            **storage_options: of a URL: credentials and the like under their usual names,
+                and the fields of :class:`~ncore.itar.remote.RemoteTuning`. They appear in no
+                message.
 
         Raises:
             ItarNotFoundError: there is no archive to read, no directory to write in.
             ItarFormatError: it is not an itar archive, or a damaged one.
             ItarExistsError: mode ``x`` and it exists.
             ItarLockedError: another writer has it open.
+            ItarOptionError: an option or the location cannot be used.
         """
         super().__init__(read_only=mode == "r")
-        self.path = Path(itar_path)
+        location, options = plain_location(itar_path, storage_options)
+        self._location = location
+        self.name = redact(location) if is_remote(location) else local_path(location)
         self.mode = mode
         self._options: dict[str, Any] = {
             "index_tail_read_size": index_tail_read_size,
             "verify_reads": verify_reads,
             "digests": tuple(digests),
             "index_preset": index_preset,
+            **options,
         }
         self._owner = True
-        self._session: ReadSession | WriteSession
         if mode == "r":
+            source = open_source(location, **options)
             self._session = ReadSession(
-                ItarReader(self.path, index_tail_read_size, verify_reads=verify_reads)
+                ItarReader(source, index_tail_read_size, verify_reads=verify_reads)
             )
         else:
             self._session = WriteSession(
-                ItarWriter(self.path, mode, digests=digests, index_preset=index_preset)
+                ItarWriter(
+                    location,
+                    mode,
+                    digests=digests,
+                    index_preset=index_preset,
+                    storage_options=options,
+                )
             )
-
-    # Raw access, past zarr's buffers
-
-    def read(self, key: str) -> bytes:
-        """Return a value as bytes.
-
-        Raises:
-            ItarKeyError: there is no such key.
-        """
-        data = self._session.get(key)
-        if data is None:
-            raise ItarKeyError(f"{self.path}: no key {key!r}")
-        return data
-
-    def view(self, key: str) -> memoryview:
-        """Return a value without copying it, as a read-only view of the mapped file.
-
-        Of metadata documents, and while writing, it is a view of a copy.
-
-        Raises:
-            ItarKeyError: there is no such key.
-        """
-        if isinstance(self._session, ReadSession) and key in self._session.reader:
-            return self._session.reader.view(key)
-        return memoryview(self.read(key))
-
-    def read_many(self, keys: Sequence[str]) -> list[bytes]:
-        """Return many values in the order of ``keys``; remote ones are fetched together.
-
-        Raises:
-            ItarKeyError: one of them is missing.
-        """
-        found = []
-        for key, data in zip(keys, self._session.get_many(keys), strict=True):
-            if data is None:
-                raise ItarKeyError(f"{self.path}: no key {key!r}")
-            found.append(data)
-        return found
-
-    def keys(self) -> list[str]:
-        """Return all keys in order, as :meth:`list` does."""
-        return list(self._session.sorted_keys())
-
-    def entry(self, key: str) -> Entry:
-        """Return where a member of a finished archive lies, with its digests.
-
-        Raises:
-            ItarKeyError: there is no such member.
-        """
-        return self.reader.entry(key)
+        self._remote = isinstance(self._session, ReadSession) and self._session.is_remote
 
     @property
-    def reader(self) -> ItarReader:
-        """The container below a store that is open for reading.
+    def path(self) -> Path:
+        """The local path.
 
         Raises:
-            ItarClosedError: the store is being written.
+            ItarOptionError: the archive is not a local file.
         """
-        if not isinstance(self._session, ReadSession):
-            raise ItarClosedError(f"{self.path}: being written; close it and open it for reading")
-        return self._session.reader
-
-    def copy_from(
-        self, source: "IndexedTarStore | ItarReader", key: str, new_key: str | None = None
-    ) -> None:
-        """Store a value of another archive verbatim, with the checksums that it has there.
-
-        Args:
-            source: open for reading.
-            key: of a member there.
-            new_key: its key here; the same by default.
-
-        Raises:
-            ItarKeyError: there is no such member.
-        """
-        reader = source if isinstance(source, ItarReader) else source.reader
-        self._writing().copy_from(key if new_key is None else new_key, key, reader)
+        if is_remote(self._location):
+            raise ItarOptionError(f"{self.name}: is not a local file")
+        return Path(self.name)
 
     @property
-    def dead_bytes(self) -> int:
-        """Bytes of a finished archive's tar part that belong to no key."""
-        return self.reader.dead_bytes
-
-    def reload_resources(self) -> None:
-        """Open a read-only archive anew, as it is now. Never needed after a fork.
-
-        It is there for callers who know it from NVIDIA's ncore; while writing it does nothing.
-        """
-        if isinstance(self._session, ReadSession):
-            reader = self._session.reader
-            reader.reload_resources()
-            self._session = ReadSession(reader)
+    def _supports_sync_io(self) -> bool:
+        # zarr's synchronous pipeline would fetch remote chunks one after the other.
+        return not self._remote
 
     # Life
 
@@ -226,13 +173,13 @@ class IndexedTarStore(Store):
         if not isinstance(value, type(self)) or self.read_only != value.read_only:
             return False
         if self.mode == value.mode == "r":
-            return self.path.absolute() == value.path.absolute()
+            return _absolute(self._location) == _absolute(value._location)
         return self._session is value._session
 
     __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
-        return f"itar://{self.path}"
+        return self.name if "://" in self.name else f"itar://{self.name}"
 
     def __repr__(self) -> str:
         return f"IndexedTarStore('{self}', mode={self.mode!r})"
@@ -240,10 +187,10 @@ class IndexedTarStore(Store):
     def __reduce__(self) -> tuple[Any, ...]:
         if self.mode != "r":
             raise TypeError(
-                f"{self.path}: a store that is being written cannot be pickled; "
+                f"{self.name}: a store that is being written cannot be pickled; "
                 "close it and open it for reading"
             )
-        return _reopen, (type(self), self.path, self._options)
+        return _reopen, (type(self), self._location, self._options)
 
     # Reading
 
@@ -271,7 +218,15 @@ class IndexedTarStore(Store):
         # docstring inherited
         if not self._is_open:
             await self._open()
-        return self.get_sync(key, prototype=prototype, byte_range=byte_range)
+        if not self._remote:
+            return self.get_sync(key, prototype=prototype, byte_range=byte_range)
+        session = self._session
+        assert isinstance(session, ReadSession)
+        start, stop = self._bounds(key, byte_range)
+        data = await session.get_async(key, start, stop)
+        if data is None:
+            return None
+        return (prototype or default_buffer_prototype()).buffer.from_bytes(data)
 
     async def get_partial_values(
         self,
@@ -279,10 +234,9 @@ class IndexedTarStore(Store):
         key_ranges: Iterable[tuple[str, ByteRequest | None]],
     ) -> list[Buffer | None]:
         # docstring inherited
-        return [
-            self.get_sync(key, prototype=prototype, byte_range=byte_range)
-            for key, byte_range in key_ranges
-        ]
+        return await asyncio.gather(
+            *(self.get(key, prototype, byte_range) for key, byte_range in key_ranges)
+        )
 
     def get_ranges_sync(
         self,
@@ -317,15 +271,22 @@ class IndexedTarStore(Store):
         max_coalesced_bytes: int = 16 << 20,
     ) -> AsyncIterator[Sequence[tuple[int, Buffer | None]]]:
         """Yield (position, bytes) of many parts of one value, in batches."""
-        if byte_ranges:
+        if not byte_ranges:
+            return
+        if not self._remote or not self._session.exists(key):
             yield self.get_ranges_sync(key, byte_ranges, prototype=prototype)
+            return
+        gets = (self.get(key, prototype, byte_range) for byte_range in byte_ranges)
+        yield list(enumerate(await asyncio.gather(*gets)))
 
     async def _get_many(
         self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
     ) -> AsyncGenerator[tuple[str, Buffer | None], None]:
         # docstring inherited
-        for key, prototype, byte_range in requests:
-            yield key, self.get_sync(key, prototype=prototype, byte_range=byte_range)
+        wanted = list(requests)
+        found = await asyncio.gather(*(self.get(*request) for request in wanted))
+        for (key, _, _), data in zip(wanted, found, strict=True):
+            yield key, data
 
     async def exists(self, key: str) -> bool:
         # docstring inherited
@@ -403,29 +364,30 @@ class IndexedTarStore(Store):
             prefix += "/"
         self._writing().delete_prefix(prefix)
 
-    def _writing(self) -> WriteSession:
-        if self._read_only or not isinstance(self._session, WriteSession):
-            raise ItarReadOnlyError(
-                f"{self.path}: store was opened in read-only mode and does not support writing"
-            )
-        return self._session
-
     def _get_part(self, key: str, byte_range: ByteRequest) -> bytes | None:
+        start, stop = self._bounds(key, byte_range)
         session = self._session
-        if isinstance(byte_range, RangeByteRequest):
-            start, stop = byte_range.start, byte_range.end
-        elif isinstance(byte_range, OffsetByteRequest):
-            start, stop = byte_range.offset, 1 << 62
-        elif isinstance(byte_range, SuffixByteRequest):
-            size = session.size(key) or 0
-            start, stop = max(0, size - byte_range.suffix), size
-        else:
-            raise ValueError(f"Unexpected byte_range, got {byte_range}.")
         return session.get_range(key, start, stop) if session.exists(key) else None
 
+    def _bounds(self, key: str, byte_range: ByteRequest | None) -> tuple[int, int]:
+        if byte_range is None:
+            return 0, _END
+        if isinstance(byte_range, RangeByteRequest):
+            return byte_range.start, byte_range.end
+        if isinstance(byte_range, OffsetByteRequest):
+            return byte_range.offset, _END
+        if isinstance(byte_range, SuffixByteRequest):
+            size = self._session.size(key) or 0
+            return max(0, size - byte_range.suffix), size
+        raise ValueError(f"Unexpected byte_range, got {byte_range}.")
 
-def _reopen(cls: type[IndexedTarStore], path: Path, options: dict[str, Any]) -> IndexedTarStore:
+
+def _reopen(cls: type[IndexedTarStore], path: str, options: dict[str, Any]) -> IndexedTarStore:
     return cls(path, "r", **options)
+
+
+def _absolute(location: str) -> str:
+    return location if is_remote(location) else str(Path(local_path(location)).absolute())
 
 
 def _bytes_of(value: Buffer) -> memoryview:

@@ -5,11 +5,13 @@ may hold every document a second time inside consolidated metadata, which is
 in one place and mostly already read.
 """
 
+import asyncio
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
 
 from ncore.itar.reader import ItarReader
+from ncore.itar.remote import RemoteSource
 from ncore.stores import documents
 from ncore.stores.documents import (
     CONSOLIDATED_V2,
@@ -34,6 +36,11 @@ class ReadSession:
         # The root's document under its logical name, where only the CBOR is a member.
         self._virtual_root = ROOT_V3_CBOR in reader and ROOT_V3 not in reader
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether values come over a network."""
+        return isinstance(self.reader.source, RemoteSource)
+
     # What every session offers
 
     def get(self, key: str) -> bytes | None:
@@ -48,6 +55,15 @@ class ReadSession:
         if key.endswith(_DOCUMENT_ENDS) and documents.is_document(key):
             return (self._get_document(key) or b"")[start:stop]
         return self.reader.read_range(key, start, stop)
+
+    async def get_async(self, key: str, start: int, stop: int) -> bytes | None:
+        """Return a value or part of it, for an event loop; ``None`` if there is none."""
+        if key.endswith(_DOCUMENT_ENDS) and documents.is_document(key):
+            # The first one may fetch the consolidated metadata.
+            data = await asyncio.to_thread(self._get_document, key)
+            return None if data is None else data[start:stop]
+        reader = self.reader
+        return await reader.read_async(key, start, stop) if key in reader else None
 
     def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return many values; what is remote is fetched together."""

@@ -1,0 +1,115 @@
+"""Values of an archive as plain bytes, past zarr's buffers and its event loop."""
+
+from collections.abc import Sequence
+
+from ncore.itar.errors import ItarClosedError, ItarKeyError, ItarReadOnlyError
+from ncore.itar.index import Entry
+from ncore.itar.reader import ItarReader
+from ncore.stores.read_session import ReadSession
+from ncore.stores.write_session import WriteSession
+
+
+class RawAccess:
+    """The part of :class:`~ncore.stores.indexed_tar.IndexedTarStore` that knows no zarr."""
+
+    name: str
+    """How messages call the archive: its path, or its URL without credentials."""
+    _read_only: bool
+    _session: ReadSession | WriteSession
+
+    def read(self, key: str) -> bytes:
+        """Return a value as bytes.
+
+        Raises:
+            ItarKeyError: there is no such key.
+        """
+        data = self._session.get(key)
+        if data is None:
+            raise ItarKeyError(f"{self.name}: no key {key!r}")
+        return data
+
+    def view(self, key: str) -> memoryview:
+        """Return a value without copying it, as a read-only view of the mapped file.
+
+        Of metadata documents, and while writing, it is a view of a copy.
+
+        Raises:
+            ItarKeyError: there is no such key.
+        """
+        if isinstance(self._session, ReadSession) and key in self._session.reader:
+            return self._session.reader.view(key)
+        return memoryview(self.read(key))
+
+    def read_many(self, keys: Sequence[str]) -> list[bytes]:
+        """Return many values in the order of ``keys``; remote ones are fetched together.
+
+        Raises:
+            ItarKeyError: one of them is missing.
+        """
+        found = []
+        for key, data in zip(keys, self._session.get_many(keys), strict=True):
+            if data is None:
+                raise ItarKeyError(f"{self.name}: no key {key!r}")
+            found.append(data)
+        return found
+
+    def keys(self) -> list[str]:
+        """Return all keys in order, as :meth:`list` does."""
+        return list(self._session.sorted_keys())
+
+    def entry(self, key: str) -> Entry:
+        """Return where a member of a finished archive lies, with its digests.
+
+        Raises:
+            ItarKeyError: there is no such member.
+        """
+        return self.reader.entry(key)
+
+    @property
+    def reader(self) -> ItarReader:
+        """The container below a store that is open for reading.
+
+        Raises:
+            ItarClosedError: the store is being written.
+        """
+        if not isinstance(self._session, ReadSession):
+            raise ItarClosedError(f"{self.name}: being written; close it and open it for reading")
+        return self._session.reader
+
+    def copy_from(
+        self, source: "RawAccess | ItarReader", key: str, new_key: str | None = None
+    ) -> None:
+        """Store a value of another archive verbatim, with the checksums that it has there.
+
+        Args:
+            source: open for reading.
+            key: of a member there.
+            new_key: its key here; the same by default.
+
+        Raises:
+            ItarKeyError: there is no such member.
+        """
+        reader = source if isinstance(source, ItarReader) else source.reader
+        self._writing().copy_from(key if new_key is None else new_key, key, reader)
+
+    @property
+    def dead_bytes(self) -> int:
+        """Bytes of a finished archive's tar part that belong to no key."""
+        return self.reader.dead_bytes
+
+    def reload_resources(self) -> None:
+        """Open a read-only archive anew, as it is now. Never needed after a fork.
+
+        It is there for callers who know it from NVIDIA's ncore; while writing it does nothing.
+        """
+        if isinstance(self._session, ReadSession):
+            reader = self._session.reader
+            reader.reload_resources()
+            self._session = ReadSession(reader)
+
+    def _writing(self) -> WriteSession:
+        if self._read_only or not isinstance(self._session, WriteSession):
+            raise ItarReadOnlyError(
+                f"{self.name}: store was opened in read-only mode and does not support writing"
+            )
+        return self._session
