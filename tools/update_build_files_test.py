@@ -76,13 +76,28 @@ def test_a_lazy_face_depends_on_what_it_exports_and_nothing_depends_on_the_face(
             "ncore/itar/__init__.py": face,
             "ncore/itar/reader.py": "",
             "ncore/itar/reader_test.py": "from ncore.itar import Reader",
+            "ncore/itar/face_test.py": "import ncore.itar",
             "ncore/stores/__init__.py": "import ncore.itar",
         }
     )
     assert 'deps=["//ncore:__init__","//ncore:_lazy",]' in _rule(build["ncore/itar"], "__init__")
     assert 'deps=[":__init__",":reader",]' in _rule(build["ncore/itar"], "itar")
     assert 'deps=[":__init__",":reader",]' in _rule(build["ncore/itar"], "reader_test")
+    assert '"//ncore/itar"' in _rule(build["ncore/itar"], "face_test")
     assert '"//ncore/itar"' in _rule(build["ncore/stores"], "__init__")
+
+    # A face of a face, in a module that is no package.
+    build = workspace(
+        {
+            "ncore/stores/__init__.py": "",
+            "ncore/stores/names.py": face.replace("ncore.itar.reader", "ncore.itar"),
+            "ncore/stores/use_test.py": "from ncore.stores.names import Reader",
+        }
+    )
+    assert '"//ncore/itar:reader"' in _rule(build["ncore/stores"], "names")
+    assert 'deps=[":__init__",":names","//ncore/itar:__init__","//ncore/itar:reader",]' in _rule(
+        build["ncore/stores"], "use_test"
+    )
 
     with pytest.raises(Problem, match="TYPE_CHECKING"):
         workspace({"ncore/itar/__init__.py": face.replace('{"Reader"', '{"Other"')})

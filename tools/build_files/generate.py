@@ -73,7 +73,7 @@ class _Workspace:
             target.module
             for source in self.sources
             for import_ in source.runtime
-            if (target := self._target(import_))
+            for target in self._targets(import_)
         }
 
     def build_files(self) -> dict[Path, str]:
@@ -140,7 +140,7 @@ class _Workspace:
             attributes["imports"] = ["/".join([".."] * len(source.path.parent.parts))]
         if source.is_init:
             yield "py_library", {"name": "__init__", **attributes}
-            face = self._face_dependencies(source)
+            face = sorted(self._exported(source))
             yield (
                 "py_library",
                 {
@@ -195,12 +195,14 @@ class _Workspace:
         for import_ in source.runtime:
             if import_.module.split(".")[0] in optional:
                 continue
-            found.add(self._label(source, import_))
+            found |= self._labels(source, import_)
+        if source.exports and not source.is_init:
+            found |= self._exported(source)
         for dependency in source.directives.get("deps", []):
             if ":" in dependency or "/" in dependency:
                 found.add(dependency)
             else:
-                found.add(self._label(source, Import(dependency, None, 1)))
+                found |= self._labels(source, Import(dependency, None, 1))
         found |= self._init_labels(source)
         if source.is_test:
             found |= {
@@ -208,7 +210,7 @@ class _Workspace:
                 for folder in (source.path.parent, *source.path.parent.parents)
                 if (conftest := self.modules.get(".".join([*folder.parts, "conftest"])))
             }
-        return {label for label in found if label}
+        return found
 
     def _init_labels(self, source: Source) -> set[str]:
         """The `__init__.py` files that importing `source` runs, save those that import it."""
@@ -218,11 +220,12 @@ class _Workspace:
         for depth in range(len(packages), 0, -1):
             init = self.modules.get(".".join(packages[:depth]))
             if init and init.is_init:
-                imported = {t.module for i in init.runtime if (t := self._target(i))}
+                imported = {t.module for i in init.runtime for t in self._targets(i)}
                 return set() if source.module in imported else {self._relative(source, init)}
         return set()
 
-    def _face_dependencies(self, source: Source) -> list[str]:
+    def _exported(self, source: Source) -> set[str]:
+        """What a lazy face leads to."""
         listed = {(i.module, i.name) for i in source.typing}
         lazy = {(module, name) for name, module in source.exports.items()}
         if source.exports and listed != lazy:
@@ -231,43 +234,45 @@ class _Workspace:
                 f"{source.path}: imported under TYPE_CHECKING or named to lazy_exports, "
                 f"not both alike: {', '.join(names)}"
             )
-        labels = {self._label(source, import_) for import_ in source.typing}
-        return sorted(label for label in labels if label)
+        return {label for import_ in source.typing for label in self._labels(source, import_)}
 
-    def _label(self, source: Source, import_: Import) -> str | None:
-        """The target that an import needs; None for the standard library and itself."""
-        target = self._target(import_)
+    def _labels(self, source: Source, import_: Import) -> set[str]:
+        """The targets that an import needs; none for the standard library and itself."""
+        targets = self._targets(import_)
+        if not targets:
+            return self._outside(source, import_)
+        first = targets[0]
+        inside = f"{source.module}.".startswith(f"{first.module}.") and not source.is_test
+        if first.is_init and import_.name is None and not inside:
+            return {f"//{first.path.parent}"}
+        return {self._relative(source, target) for target in targets if target is not source}
+
+    def _outside(self, source: Source, import_: Import) -> set[str]:
         top = import_.module.split(".")[0]
-        if target is None:
-            if top in sys.stdlib_module_names or top == "__future__":
-                return None
-            if (self.root / top).is_dir() and top in TOPS:
-                raise Problem(f"{source.path}:{import_.line}: no module {import_.module}")
-            name = DISTRIBUTIONS.get(top, top).lower()
-            if name not in self.locked:
-                raise Problem(
-                    f"{source.path}:{import_.line}: import {top}: no lockfile under deps/ has "
-                    f"{name}; add it to an .in file, or say # bazel: optional = [{top!r}]"
-                )
-            return f"@pypi//{name}"
-        if target is source:
-            return None
-        if target.is_init and import_.name is None and not source.module.startswith(target.module):
-            folder = target.path.parent
-            return f"//{folder}"
-        return self._relative(source, target)
+        if top in sys.stdlib_module_names or top == "__future__":
+            return set()
+        if (self.root / top).is_dir() and top in TOPS:
+            raise Problem(f"{source.path}:{import_.line}: no module {import_.module}")
+        name = DISTRIBUTIONS.get(top, top).lower()
+        if name not in self.locked:
+            raise Problem(
+                f"{source.path}:{import_.line}: import {top}: no lockfile under deps/ has "
+                f"{name}; add it to an .in file, or say # bazel: optional = [{top!r}]"
+            )
+        return {f"@pypi//{name}"}
 
-    def _target(self, import_: Import) -> Source | None:
-        """The module of the workspace that an import names."""
+    def _targets(self, import_: Import) -> list[Source]:
+        """The modules of the workspace that an import names, and leads to through lazy faces."""
         if import_.name is not None:
             exact = self.modules.get(f"{import_.module}.{import_.name}")
             if exact:
-                return exact
+                return [exact]
+        found = []
         target = self.modules.get(import_.module)
-        if target and import_.name in target.exports:
-            # Through a lazy face: what it leads to.
-            return self.modules.get(target.exports[import_.name], target)
-        return target
+        while target and target not in found:
+            found.append(target)
+            target = self.modules.get(target.exports.get(import_.name or "", ""))
+        return found
 
     def _relative(self, source: Source, target: Source) -> str:
         name = self._name(target)
@@ -308,13 +313,13 @@ class _Workspace:
     def _uses(self, source: Source, marked: set[str]) -> bool:
         if source.is_test and source.reads_legacy and marked is self.legacy:
             return True
-        targets = (self._target(import_) for import_ in source.runtime)
+        targets = (target for import_ in source.runtime for target in self._targets(import_))
         conftests = (
             ".".join([*folder.parts, "conftest"])
             for folder in (source.path.parent, *source.path.parent.parents)
             if source.is_test
         )
-        return any(t and t.module in marked for t in targets) or any(c in marked for c in conftests)
+        return any(t.module in marked for t in targets) or any(c in marked for c in conftests)
 
     def _check_layer(self, source: Source) -> None:
         parts = source.path.parts
@@ -326,9 +331,8 @@ class _Workspace:
                 f"{source.path}: no layer {parts[1]!r}; add it to MAY_IMPORT in layers.py"
             )
         for import_ in source.runtime:
-            target = self._target(import_)
-            other = layer_of(target.module) if target else None
-            if other and other != own and (own is None or other not in MAY_IMPORT[own]):
+            others = {layer_of(target.module) for target in self._targets(import_)} - {None, own}
+            if others and (own is None or not others <= set(MAY_IMPORT[own])):
                 raise Problem(
                     f"{source.path}:{import_.line}: {own or 'the ground of ncore'} may not import "
                     f"{import_.module} (see MAY_IMPORT in tools/build_files/layers.py)"
