@@ -42,6 +42,7 @@ LOCKS = (
         for python in ("3.11", "3.12", "3.13")
     ),
     Lock("lint_3_11.txt", "3.11", ("lint.in",), constraints="requirements_3_11.txt"),
+    Lock("docs_3_11.txt", "3.11", ("docs.in",), constraints="requirements_3_11.txt"),
     Lock("legacy_3_11.txt", "3.11", ("legacy.in",), "legacy_overrides.in"),
 )
 

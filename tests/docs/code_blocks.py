@@ -1,0 +1,36 @@
+"""The fenced code blocks of a Markdown page, and how each is run."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_BLOCK = re.compile(
+    r"(?:^ *<!-- not run: (?P<reason>[^\n]+?) -->\n\n?)?"
+    r"^(?P<indent> *)```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^(?P=indent)```$",
+    re.MULTILINE | re.DOTALL,
+)
+RUN = ("python", "sh")
+"""Languages of blocks that must run, or say in a comment above why not."""
+
+
+class Block(NamedTuple):
+    """One fenced block."""
+
+    line: int
+    """Line of its first line of code, from 1."""
+    language: str
+    code: str
+    not_run: str | None
+    """Why it is not run, if so."""
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """Yield the blocks of a page that could be run, in their order."""
+    for match in _BLOCK.finditer(text):
+        if match["language"] in RUN:
+            indent = match["indent"]
+            code = "".join(
+                line.removeprefix(indent) for line in match["code"].splitlines(keepends=True)
+            )
+            line = text.count("\n", 0, match.start("code")) + 1
+            yield Block(line, match["language"], code, match["reason"])

@@ -1,0 +1,126 @@
+"""Every command and every piece of code in README and docs/ runs, or says why it cannot here."""
+# bazel: size = "large"
+# bazel: data = ["//:README.md", "//.ci:run", "//docs:pages"]
+# bazel: deps = ["//ncore/cli:main", "//ncore", "//ncore/itar", "//ncore/stores", "//ncore/select", "//ncore/convert", "//ncore/transfer", "//ncore/data", "//ncore/data/v4"]
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.code_blocks import Block, blocks
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+SECONDS = 300
+
+
+def clone(folder: Path) -> None:
+    """Make a folder look like a clone to a command that only reads it."""
+    for name in ("tests", "docs"):
+        (folder / name).symlink_to(ROOT / name)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return the variables under which ``ncore`` is the one under test."""
+    programs = folder / ".bin"
+    programs.mkdir()
+    for name, command in {"ncore": "-m ncore.cli.main", "python": ""}.items():
+        program = programs / name
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {command} "$@"\n')
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return os.environ | {
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+        "HOME": str(folder),
+        "MPLBACKEND": "agg",
+    }
+
+
+def run_shell(block: Block, folder: Path, variables: dict[str, str]) -> None:
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block.code],
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, f"line {block.line}:\n{block.code}\n{done.stdout}{done.stderr}"
+
+
+def run_python(code: str, folder: Path, variables: dict[str, str]) -> None:
+    """Run the Python of a page as one program, as a reader would who types it in."""
+    done = subprocess.run(
+        [sys.executable, "-"],
+        input=code,
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, f"{code}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_page(name, tmp_path):
+    found = [b for b in blocks((ROOT / name).read_text()) if b.not_run is None]
+    clone(tmp_path)
+    variables = environment(tmp_path)
+    python = ""
+    for block in found:
+        if block.language == "sh":
+            # What the Python so far has written must be there.
+            if python:
+                run_python(python, tmp_path, variables)
+                python = ""
+            run_shell(block, tmp_path, variables)
+        else:
+            python += f"# {name}, line {block.line}\n{block.code}\n"
+    if python:
+        run_python(python, tmp_path, variables)
+
+
+def test_what_readme_shows_and_this_test_cannot_run_is_run_by_ci():
+    script = (ROOT / ".ci" / "run").read_text()
+    for block in blocks((ROOT / "README.md").read_text()):
+        if block.not_run is not None:
+            for line in block.code.splitlines():
+                command = line.split("  #")[0].strip()
+                assert not command or command in script, f"README line {block.line}: {command}"
+
+
+def test_a_reason_is_given_for_what_is_not_run():
+    for page in PAGES:
+        for block in blocks(page.read_text()):
+            assert block.not_run is None or len(block.not_run.split()) >= 3, page
+
+
+def test_the_extraction_itself():
+    text = "\n".join(
+        [
+            "<!-- not run: it needs a cloud -->",
+            "```sh",
+            "rm -rf /",
+            "```",
+            "- item",
+            "  ```python",
+            "  x = 1",
+            "    # indented",
+            "  ```",
+            "```json",
+            "{}",
+            "```",
+        ]
+    )
+    assert list(blocks(text)) == [
+        Block(3, "sh", "rm -rf /\n", "it needs a cloud"),
+        Block(7, "python", "x = 1\n  # indented\n", None),
+    ]
