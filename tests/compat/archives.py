@@ -41,6 +41,11 @@ class Expected:
     def __getitem__(self, key: str) -> Any:
         return self.document[key]
 
+    def values(self, name: str) -> npt.NDArray[Any]:
+        """An array of the ``.npz``."""
+        values: npt.NDArray[Any] = self._arrays[name]
+        return values
+
     def array(self, reference: dict[str, Any]) -> npt.NDArray[Any]:
         """The array that a ``{"npz": ..., "dtype": ..., "shape": ...}`` stands for."""
         array = self._arrays[reference["npz"]]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ncore.convert.convert import convert
 from ncore.data.v4 import ComponentReader, SequenceComponentGroupsReader
 from tests.compat.archives import Expected, needs_shared_legacy, shared_legacy
 from tests.compat.sequence_expectations import check_labels, check_sequence
@@ -54,6 +55,31 @@ def test_legacy_labels_read_as_expected(consolidated: bool) -> None:
     expected = Expected(path.with_name("labels.api.expected.json"))
     reader = SequenceComponentGroupsReader([path], open_consolidated=consolidated)
     check_labels(reader, expected)
+
+
+def converted(form: str, to: str, directory: Path) -> list[Path]:
+    """The stores of a sequence, converted to zarr v3."""
+    found = []
+    for store in SequenceComponentGroupsReader.expand_component_group_paths([meta_file(form)]):
+        name = store.name.removesuffix(".itar") + (".itar" if to == "itar" else "")
+        convert(str(store), str(directory / name))
+        found.append(directory / name)
+    return found
+
+
+@needs_shared_legacy
+@pytest.mark.parametrize("to", ["itar", "directory"])
+@pytest.mark.parametrize("form", [*FORMS, "labels_itar"])
+def test_converted_sequence_reads_as_expected(form: str, to: str, tmp_path: Path) -> None:
+    stores = converted(form, to, tmp_path)
+    reader = SequenceComponentGroupsReader(stores)
+    assert {root.documents.__class__.__name__ for root in reader._roots} == {"V3Documents"}
+    if form == "labels_itar":
+        name = meta_file(form).with_name("labels.api.expected.json")
+        check_labels(reader, Expected(name))
+    else:
+        name = meta_file(form).parent.parent / "sequence.api.expected.json"
+        check_sequence(reader, Expected(name))
 
 
 @needs_shared_legacy
