@@ -1,7 +1,7 @@
 """Every command and every piece of code in README and docs/ runs, or says why it cannot here."""
 # bazel: size = "large"
 # bazel: data = ["//:README.md", "//:.ci/run", "//docs:pages"]
-# bazel: deps = ["//ncore/cli:main", "//ncore", "//ncore/itar", "//ncore/stores", "//ncore/select", "//ncore/convert", "//ncore/transfer", "//ncore/data", "//ncore/data/v4"]
+# bazel: deps = ["//ncore/cli:main", "//ncore", "//ncore/itar", "//ncore/stores", "//ncore/select", "//ncore/convert", "//ncore/transfer", "//ncore/data", "//ncore/data/v4"]  # noqa: E501
 
 import os
 import stat
