@@ -13,6 +13,7 @@ from rich.progress import TaskID
 from rich.text import Text
 
 from ncore.cli.app import FAILED, ArgumentParser, UsageError, add_output_flags, run_command
+from ncore.cli.convert_fleet import convert_fleet
 from ncore.cli.output import Output, printable, table
 from ncore.convert.convert import convert
 from ncore.convert.in_place import convert_in_place
@@ -29,6 +30,7 @@ ncore convert --dry-run image.zarr image3.zarr
 ncore convert --shards 64MiB --compressor zstd:5 old.zarr s3://bucket/new.zarr
 ncore convert --zarr path:labels old.zarr labels.zarr.itar
 ncore convert --in-place old.zarr
+ncore convert --recursive recordings/ --to s3://bucket/v3 --report fleet.jsonl
 """
 
 
@@ -42,9 +44,12 @@ def make_parser() -> argparse.ArgumentParser:
         example=_EXAMPLE,
     )
     parser.add_argument(
-        "source", metavar="SOURCE", help=".zarr directory, .zarr.itar, .zip, or a URL"
+        "places",
+        metavar="SOURCE [TARGET]",
+        nargs="+",
+        help=".zarr directory, .zarr.itar, .zarr.zip, .ozx, or URL; with --to any number of "
+        "SOURCEs, patterns of them, or - for a list on stdin",
     )
-    parser.add_argument("target", metavar="TARGET", nargs="?", help="likewise, chosen by its name")
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be done; TARGET may be left out"
     )
@@ -70,6 +75,22 @@ def make_parser() -> argparse.ArgumentParser:
         "--remove-v2",
         action="store_true",
         help="with --in-place: remove the v2 metadata once the v3 one is complete",
+    )
+    fleet = parser.add_argument_group("fleet")
+    fleet.add_argument("--to", metavar="DIR|PREFIX", help="convert every SOURCE into this place")
+    fleet.add_argument(
+        "--recursive", action="store_true", help="convert every zarr that lies below the SOURCEs"
+    )
+    fleet.add_argument(
+        "--container",
+        choices=(".zarr", ".zarr.itar", ".zarr.zip", ".ozx"),
+        help="of the targets (default: as the source)",
+    )
+    fleet.add_argument(
+        "--dask", metavar="ADDRESS", help="on a Dask cluster, e.g. tcp://scheduler:8786"
+    )
+    fleet.add_argument(
+        "--retries", type=int, default=3, metavar="N", help="of remote errors (default 3)"
     )
     select = parser.add_argument_group("what")
     for flag, meaning in (
@@ -122,9 +143,22 @@ def make_parser() -> argparse.ArgumentParser:
         help="none, zstd[:LEVEL], gzip[:LEVEL] or blosc[:CNAME[:LEVEL[:SHUFFLE]]]",
     )
     effort = parser.add_argument_group("effort")
-    effort.add_argument("--jobs", type=int, default=4, metavar="N", help="threads (default 4)")
+    effort.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="threads (default 4); of a fleet: processes (default: one a processor)",
+    )
     effort.add_argument(
         "--memory", default="1GiB", metavar="SIZE", help="for chunks in flight (default 1GiB)"
+    )
+    effort.add_argument(
+        "--storage-option",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="of remote places, e.g. endpoint=http://host:9000 or anon=true; keys and tokens "
+        "are better left in the environment",
     )
     add_output_flags(parser)
     parser.set_defaults(command=_convert)
@@ -132,24 +166,28 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _convert(args: argparse.Namespace, out: Output) -> int | None:
-    if args.in_place and args.target is not None:
-        raise UsageError("--in-place changes SOURCE: leave TARGET out")
     if args.remove_v2 and not args.in_place:
         raise UsageError("--remove-v2 belongs to --in-place: other sources are never changed")
-    if args.target is None and not (args.dry_run or args.in_place):
-        raise UsageError("TARGET is missing (only --dry-run and --in-place go without)")
+    if args.in_place and args.to is not None:
+        raise UsageError("--in-place changes the SOURCEs: leave --to out")
     options = _options(args)
+    if args.to is not None or args.recursive or "-" in args.places:
+        return convert_fleet(args, options, out)
+    most = 1 if args.in_place else 2
+    if len(args.places) > most:
+        raise UsageError("too many arguments: to convert several SOURCEs, say where --to")
+    source, target = [*args.places, None][:2]
+    if target is None and not (args.dry_run or args.in_place):
+        raise UsageError("TARGET is missing (only --dry-run and --in-place go without)")
     with out.progress() as bar:
         if args.in_place:
-            report = convert_in_place(args.source, options, _Bar(bar), remove_v2=args.remove_v2)
+            report = convert_in_place(source, options, _Bar(bar))
         else:
-            report = convert(args.source, args.target, options, _Bar(bar))
+            report = convert(source, target, options, _Bar(bar))
     document = report.to_json()
     if args.report is not None:
         args.report.write_text(json.dumps(document, indent=2) + "\n")
-    out.result(document, None)
-    if not out.as_json:
-        out.result(None, render(report))
+    out.result(document, render(report))
     return FAILED if report.dry_run and report.count("refuse") else None
 
 
@@ -164,7 +202,13 @@ def _options(args: argparse.Namespace) -> ConvertOptions:
         memory = parse_extent(args.memory)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    if not isinstance(memory, int) or args.jobs < 1:
+    storage: dict[str, object] = {}
+    for item in args.storage_option:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise UsageError(f"--storage-option takes NAME=VALUE, not {item!r}")
+        storage[name] = {"true": True, "false": False}.get(value.lower(), value)
+    if not isinstance(memory, int) or (args.jobs is not None and args.jobs < 1):
         raise UsageError("--memory takes a size such as 512MiB, --jobs at least 1")
     return ConvertOptions(
         TranslationOptions(args.objects, args.allow_pickle, args.structs, args.blobs),
@@ -174,9 +218,11 @@ def _options(args: argparse.Namespace) -> ConvertOptions:
         selected=None if selection.is_everything else selection.matches,
         overwrite=args.overwrite,
         verify="none" if args.no_verify else args.verify,
+        remove_v2=args.remove_v2,
         dry_run=args.dry_run,
-        jobs=args.jobs,
+        jobs=args.jobs or 4,
         memory=memory,
+        storage_options=storage,
     )
 
 

@@ -53,5 +53,9 @@ class LayoutError(ConvertError, ValueError):
     """Chunks, shards or other choices do not fit what is to be converted."""
 
 
+class FleetError(ConvertError, OSError):
+    """The cluster that was to convert a fleet cannot be used."""
+
+
 class ResumeError(ConvertError, ValueError):
     """An interrupted conversion lies at the target that does not belong to this source."""

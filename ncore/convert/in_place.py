@@ -38,8 +38,6 @@ def convert_in_place(
     location: str,
     options: ConvertOptions | None = None,
     progress: Progress | None = None,
-    *,
-    remove_v2: bool = False,
 ) -> ConversionReport:
     """Convert a store where it lies; see `convert_directory_in_place`.
 
@@ -48,7 +46,7 @@ def convert_in_place(
     """
     if not is_remote(location) and Path(local_path(location)).is_dir():
         path = local_path(location)
-        return convert_directory_in_place(path, options, progress, remove_v2=remove_v2)
+        return convert_directory_in_place(path, options, progress)
     raise SourceError(f"{location}: only a directory can be converted in place: name a target")
 
 
@@ -56,8 +54,6 @@ def convert_directory_in_place(
     path: str | os.PathLike[str],
     options: ConvertOptions | None = None,
     progress: Progress | None = None,
-    *,
-    remove_v2: bool = False,
 ) -> ConversionReport:
     """Give a v2 directory v3 metadata; chunks stay where they are.
 
@@ -67,8 +63,6 @@ def convert_directory_in_place(
         path: the ``.zarr`` directory.
         options: choices of the user; a layout and a selection make no sense here.
         progress: told what is being done.
-        remove_v2: afterwards, remove the v2 metadata and the chunks that were
-            re-encoded. May be said later, too, on a converted directory.
 
     Raises:
         UnsupportedError: arrays that cannot be converted; nothing was written.
@@ -86,7 +80,7 @@ def convert_directory_in_place(
     if not options.dry_run:
         journal.acquire()
     try:
-        return _convert(root, source, journal, options, progress, remove_v2, started)
+        return _convert(root, source, journal, options, progress, started)
     finally:
         if journal.path.exists() and not journal.records():
             journal.remove()
@@ -99,7 +93,6 @@ def _convert(
     journal: Journal,
     options: ConvertOptions,
     progress: Progress,
-    remove_v2: bool,
     started: float,
 ) -> ConversionReport:
     progress.phase("plan", 0)
@@ -110,7 +103,7 @@ def _convert(
     if records and not options.dry_run:
         _take_back(root, records[0])
         journal.clear()
-    if (root / "zarr.json").exists() and remove_v2:
+    if (root / "zarr.json").exists() and options.remove_v2:
         _start_removal(root, journal, _leftovers(source))
         return ConversionReport(source.name, source.name, seconds=time.monotonic() - started)
     hierarchy = read_hierarchy(source)
@@ -144,7 +137,7 @@ def _convert(
         journal.clear()
         raise
     journal.clear()  # from here on it has happened
-    if remove_v2:
+    if options.remove_v2:
         _start_removal(root, journal, _superseded(plan, hierarchy.consolidated, source))
     report.seconds = time.monotonic() - started
     return report

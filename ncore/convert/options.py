@@ -23,6 +23,8 @@ class ConvertOptions:
         overwrite: replace what is at the target.
         verify: compare all values after writing (``"full"``), some chunks of each
             array (``"sample"``), or nothing (``"none"``).
+        remove_v2: of a conversion in place: afterwards, remove the v2 metadata and the
+            chunks that were re-encoded. May be said later, too, on a converted store.
         dry_run: plan only.
         jobs: threads.
         memory: bytes that chunks in flight may take together.
@@ -36,6 +38,7 @@ class ConvertOptions:
     selected: Callable[[str], bool] | None = None
     overwrite: bool = False
     verify: Literal["full", "sample", "none"] = "full"
+    remove_v2: bool = False
     dry_run: bool = False
     jobs: int = 4
     memory: int = 1 << 30

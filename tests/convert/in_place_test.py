@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def test_v3_beside_v2_then_v2_removed(features: Path) -> None:
     assert zarr.open_group(features, mode="r", zarr_format=3)["dtype_int32"][0, 1] == 3
     with pytest.raises(SourceError, match="side by side"):
         convert_directory_in_place(features, ALL)
-    convert_directory_in_place(features, ALL, remove_v2=True)
+    convert_directory_in_place(features, replace(ALL, remove_v2=True))
     left = killed.everything(features)
     assert not [key for key in left if key.rpartition("/")[2].startswith(".z")]
     assert {k for k in left if k.startswith("json_mixed/")} == {
@@ -70,7 +71,7 @@ def test_v3_beside_v2_then_v2_removed(features: Path) -> None:
 
 
 def test_removed_in_the_same_run(features: Path) -> None:
-    convert_directory_in_place(features, ALL, remove_v2=True)
+    convert_directory_in_place(features, replace(ALL, remove_v2=True))
     assert not [k for k in killed.everything(features) if k.rpartition("/")[2].startswith(".")]
 
 

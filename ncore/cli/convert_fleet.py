@@ -1,0 +1,110 @@
+"""``ncore convert`` of many stores: progress over all of them, results as they come."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from rich import box
+from rich.console import Group
+from rich.text import Text
+
+from ncore.cli.app import FAILED, UsageError
+from ncore.cli.output import Output, label, printable, table
+from ncore.convert.discover import discover
+from ncore.convert.fleet import FleetResult, fleet_tasks, run_here, run_on_dask
+from ncore.convert.options import ConvertOptions
+from ncore.convert.summary import human_size
+
+_SHOWN_FAILURES = 50
+
+
+def convert_fleet(args: argparse.Namespace, options: ConvertOptions, out: Output) -> int | None:
+    """Convert every store that the arguments name; exit code 1 if one failed."""
+    if args.to is None and not (args.in_place or args.dry_run):
+        raise UsageError("say where the converted zarrs go: --to DIR_OR_PREFIX")
+    places = list(_places(args.places))
+    found = discover(places, recursive=args.recursive, storage_options=options.storage_options)
+    tasks = fleet_tasks(found, args.to, args.container)
+    results: list[FleetResult] = []
+    with ExitStack() as stack:
+        bar = stack.enter_context(out.progress(of_bytes=any(task.size for task in tasks)))
+        of_bytes = any(task.size for task in tasks)
+        total = sum(task.size for task in tasks) if of_bytes else len(tasks)
+        shown = bar.add_task(f"0 of {len(tasks)}", total=total)
+        log = None
+        if args.report is not None:
+            log = stack.enter_context(args.report.open("w"))
+        for result in _results(tasks, options, args):
+            results.append(result)
+            if log is not None:
+                log.write(json.dumps(result.to_json()) + "\n")
+                log.flush()
+            if result.status == "failed":
+                out.warning(f"{result.source}: {result.error}")
+            name = result.source.rstrip("/").rpartition("/")[2]
+            text = f"{len(results)} of {len(tasks)}  {label(name)}"
+            bar.update(shown, advance=result.size if of_bytes else 1, description=text)
+    document = {
+        "stores": len(results),
+        **{status: _count(results, status) for status in ("converted", "present", "failed")},
+        "results": [result.to_json() for result in results],
+    }
+    out.result(document, _render(results, options.dry_run))
+    return FAILED if document["failed"] else None
+
+
+def _places(given: list[str]) -> Iterator[str]:
+    for place in given:
+        if place == "-":
+            yield from (line.strip() for line in sys.stdin if line.strip())
+        else:
+            yield place
+
+
+def _results(
+    tasks: list[Any], options: ConvertOptions, args: argparse.Namespace
+) -> Iterator[FleetResult]:
+    if args.dask is not None:
+        yield from run_on_dask(tasks, options, args.dask, args.retries)
+        return
+    processors = len(os.sched_getaffinity(0))
+    processes = min(args.jobs or processors, max(1, len(tasks)))
+    # The machine's threads and memory are shared by the processes.
+    share = replace(
+        options,
+        jobs=max(1, 2 * processors // processes),
+        memory=max(64 << 20, options.memory // processes),
+    )
+    yield from run_here(tasks, share, processes, args.retries)
+
+
+def _count(results: list[FleetResult], status: str) -> int:
+    return sum(result.status == status for result in results)
+
+
+def _render(results: list[FleetResult], dry_run: bool) -> Any:
+    failed = [result for result in results if result.status == "failed"]
+    parts: list[Any] = []
+    if failed:
+        rows = [[r.source, r.error.splitlines()[0]] for r in failed[:_SHOWN_FAILURES]]
+        shown = table(None, ["failed", "because"], rows)
+        shown.box = box.SIMPLE_HEAD
+        parts.append(shown)
+    size = sum(result.report.get("bytes", 0) for result in results)
+    arrays = sum(len(result.report.get("arrays", [])) for result in results)
+    parts.append(
+        Text(
+            printable(
+                f"{_count(results, 'converted')} of {len(results)} zarrs "
+                f"{'would be ' if dry_run else ''}converted ({arrays} arrays, {human_size(size)}), "
+                f"{_count(results, 'present')} there already, {len(failed)} failed"
+            ),
+            style="bold",
+        )
+    )
+    return Group(*parts)

@@ -1,0 +1,147 @@
+"""Find the zarr stores below a directory or prefix, or those that a pattern or a list names."""
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import translate
+from pathlib import Path
+from typing import Any
+
+import obstore
+
+from ncore.convert.errors import SourceError
+from ncore.convert.hierarchy import ZARRAY, ZGROUP
+from ncore.itar.errors import ItarError
+from ncore.itar.location import is_remote, local_path
+from ncore.itar.object_url import open_prefix, redact
+
+ARCHIVES = (".itar", ".zip", ".ozx")
+_MAGIC = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One store.
+
+    Attributes:
+        location: its path or URL.
+        name: its path relative to where it was looked for; the target's name.
+        size: bytes of an archive; 0 where it is not known.
+    """
+
+    location: str
+    name: str
+    size: int = 0
+
+
+def discover(
+    places: Iterable[str], *, recursive: bool, storage_options: dict[str, Any] | None = None
+) -> list[Found]:
+    """Find stores.
+
+    Args:
+        places: paths, URLs, or patterns of them (``*``, ``?``, ``[…]``, and ``**``
+            for any number of folders).
+        recursive: look for stores below directories and prefixes that are none
+            themselves.
+        storage_options: for remote places.
+
+    Returns:
+        Each store once, in order of name.
+
+    Raises:
+        SourceError: a place does not exist or holds none, or two would get one name.
+    """
+    found: dict[str, Found] = {}
+    for place in places:
+        here = list(_at(place, recursive, storage_options or {}))
+        if not here:
+            raise SourceError(f"{redact(place)}: no zarr found there")
+        for store in here:
+            other = found.setdefault(store.name, store)
+            if other.location != store.location:
+                raise SourceError(
+                    f"{redact(other.location)} and {redact(store.location)} would both become "
+                    f"{store.name!r}: convert them separately"
+                )
+    return [found[name] for name in sorted(found)]
+
+
+def _at(place: str, recursive: bool, options: dict[str, Any]) -> Iterator[Found]:
+    if is_remote(place):
+        yield from _remote(place, recursive, options)
+        return
+    path = local_path(place)
+    if _MAGIC.search(path) and not Path(path).exists():
+        base = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0] or "."
+        for match in sorted(glob.glob(path, recursive=True)):  # noqa: PTH207  # any depth
+            if _is_store(match):
+                yield _found(match, os.path.relpath(match, base))
+        return
+    if not Path(path).exists():
+        raise SourceError(f"{path}: no such file or directory")
+    if _is_store(path):
+        yield _found(path, Path(path).absolute().name)
+    elif recursive:
+        for folder, folders, files in os.walk(path):
+            folders.sort()
+            inside = []
+            for name in folders:
+                at = os.path.join(folder, name)  # noqa: PTH118
+                if name.startswith("."):
+                    continue
+                if _is_store(at):
+                    yield _found(at, os.path.relpath(at, path))
+                else:
+                    inside.append(name)
+            folders[:] = inside  # nothing is looked for inside a store
+            for name in sorted(files):
+                if name.endswith(ARCHIVES) and not name.startswith("."):
+                    at = os.path.join(folder, name)  # noqa: PTH118
+                    yield _found(at, os.path.relpath(at, path))
+    else:
+        raise SourceError(f"{path}: no zarr; to convert all that lie below, say --recursive")
+
+
+def _is_store(path: str) -> bool:
+    at = Path(path)
+    if at.is_dir():
+        return (at / ZGROUP).exists() or (at / ZARRAY).exists()
+    return path.endswith(ARCHIVES)
+
+
+def _found(path: str, name: str) -> Found:
+    return Found(path, name, Path(path).stat().st_size if Path(path).is_file() else 0)
+
+
+def _remote(url: str, recursive: bool, options: dict[str, Any]) -> Iterator[Found]:
+    pattern = None
+    base = url
+    if found := _MAGIC.search(url):
+        base = url[: found.start()].rpartition("/")[0]
+        pattern = re.compile(translate(url[len(base) + 1 :]))
+    elif not recursive or url.endswith(ARCHIVES):
+        yield Found(url, url.rstrip("/").rpartition("/")[2])
+        return
+    base = base.rstrip("/")
+    try:
+        listed = obstore.list(open_prefix(base, options))
+        keys = {item["path"]: item["size"] for batch in listed for item in batch}
+    except ItarError as error:
+        raise SourceError(str(error)) from error
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SourceError(f"{redact(base)}: cannot be listed: {reason}") from None
+    stores: dict[str, int] = {}
+    roots = sorted(k.rpartition("/")[0] for k in keys if k.endswith((f"/{ZGROUP}", f"/{ZARRAY}")))
+    last = None
+    for root in roots:
+        if last is None or not f"{root}/".startswith(f"{last}/"):
+            stores[root] = 0
+            last = root
+    stores.update((key, size) for key, size in keys.items() if key.endswith(ARCHIVES))
+    for name, size in stores.items():
+        if pattern is None or pattern.fullmatch(name):
+            yield Found(f"{base}/{name}", name, size)

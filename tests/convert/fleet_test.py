@@ -1,0 +1,200 @@
+"""Many stores at once: found, converted, failing one by one, continued."""
+
+import json
+import os
+import signal
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from ncore.cli import convert as cli
+from ncore.convert.discover import discover
+from ncore.convert.errors import FleetError, SourceError
+from ncore.convert.fleet import FleetResult, FleetTask, fleet_tasks, run_here, run_on_dask, run_task
+from ncore.convert.options import ConvertOptions
+from ncore.itar.object_url import open_prefix
+from ncore.itar.testing.s3_server import moto_server, options
+from ncore.stores.indexed_tar import IndexedTarStore
+
+# bazel: size = "medium"
+# bazel: deps = ["@pypi//distributed"]
+
+
+def _old(path: Path, number: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        store = IndexedTarStore(path, "w") if path.suffix == ".itar" else path
+        root = zarr.open_group(store, mode="w", zarr_format=2)
+        root.create_array("a", data=np.arange(20) + number, chunks=(5,))
+        if path.suffix == ".itar":
+            store.close()
+
+
+def _fleet(root: Path, count: int) -> None:
+    """Archives, except one directory; made by copying, since that is fast."""
+    _old(root / "day0" / "r0.zarr.itar")
+    raw = (root / "day0" / "r0.zarr.itar").read_bytes()
+    for i in range(1, count):
+        path = root / f"day{i % 3}" / f"r{i}.zarr.itar"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(raw)
+
+
+def _run(*argv: str) -> int:
+    with pytest.raises(SystemExit) as exit_:
+        cli.run(argv)
+    return exit_.value.code or 0
+
+
+def test_what_is_found(tmp_path: Path) -> None:
+    _old(tmp_path / "x" / "a.zarr.itar")
+    _old(tmp_path / "x" / "deep" / "b.zarr")
+    _old(tmp_path / "c.zarr")
+    (tmp_path / "x" / "readme.txt").write_text("")
+    (tmp_path / "x" / ".a.zarr.itar.ncore-converting").write_text("")
+
+    def names(*places: object, recursive: bool = True) -> list[str]:
+        return [f.name for f in discover(map(str, places), recursive=recursive)]
+
+    assert names(tmp_path) == ["c.zarr", "x/a.zarr.itar", "x/deep/b.zarr"]
+    assert names(tmp_path / "x", tmp_path / "c.zarr") == ["a.zarr.itar", "c.zarr", "deep/b.zarr"]
+    assert names(f"{tmp_path}/x/*.itar", recursive=False) == ["a.zarr.itar"]
+    assert names(f"{tmp_path}/**/*.zarr", recursive=False) == ["c.zarr", "x/deep/b.zarr"]
+    for bad in (tmp_path / "absent", tmp_path / "x", f"{tmp_path}/*.nothing"):
+        with pytest.raises(SourceError):
+            names(bad, recursive=False)
+    _old(tmp_path / "y" / "c.zarr")
+    with pytest.raises(SourceError, match="both become"):
+        names(tmp_path / "y", tmp_path / "c.zarr")
+
+
+def test_where_it_goes(tmp_path: Path) -> None:
+    _old(tmp_path / "in" / "a.zarr.itar")
+    found = discover([str(tmp_path)], recursive=True)
+    assert [t.target for t in fleet_tasks(found, "s3://b/to/")] == ["s3://b/to/in/a.zarr.itar"]
+    assert [t.target for t in fleet_tasks(found, "out", ".zarr")] == ["out/in/a.zarr"]
+    assert [t.target for t in fleet_tasks(found, "out", ".ozx")] == ["out/in/a.ozx"]
+    assert [t.target for t in fleet_tasks(found, None)] == [""]
+
+
+def test_the_command_line(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _fleet(tmp_path / "in", 4)
+    (tmp_path / "in" / "day0" / "bad.zarr.itar").write_bytes(b"x" * 2000)
+    argv = ("--recursive", "in", "--to", "out", "--jobs", "2", "--report", "r.jsonl")
+    assert _run(*argv) == 1
+    shown = capsys.readouterr()
+    assert "4 of 5 zarrs converted" in shown.out
+    assert "bad.zarr.itar" in shown.err
+    lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert sorted(line["status"] for line in lines) == ["converted"] * 4 + ["failed"]
+    (tmp_path / "in" / "day0" / "bad.zarr.itar").unlink()
+    (tmp_path / "out" / "day1" / "r1.zarr.itar").unlink()
+    assert _run(*argv, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["converted"], document["present"], document["failed"]) == (1, 3, 0)
+    monkeypatch.setattr("sys.stdin", iter(["in/day0/r0.zarr.itar\n", "in/day1/r1.zarr.itar\n"]))
+    assert _run("-", "--to", "listed", "--jobs", "1") == 0
+    assert sorted(p.name for p in (tmp_path / "listed").iterdir()) == [
+        "r0.zarr.itar",
+        "r1.zarr.itar",
+    ]
+    assert _run("--recursive", "in") == 2
+    assert _run("in", "a", "b") == 2
+
+
+def _suicidal(task: FleetTask, options: ConvertOptions, retries: int) -> FleetResult:
+    marker = Path(task.source + ".died")
+    if task.source.endswith(("r2.zarr.itar", "r3.zarr.itar")) and not marker.exists():
+        marker.write_text("")
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "r4" in task.source:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return run_task(task, options, retries)
+
+
+def test_processes_that_die_take_nothing_with_them(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("ncore.convert.fleet._LOST_WORKERS", 1)
+    _fleet(tmp_path / "in", 6)
+    tasks = fleet_tasks(discover([str(tmp_path / "in")], recursive=True), str(tmp_path / "out"))
+    results = {
+        Path(r.source).name: r for r in run_here(tasks, ConvertOptions(jobs=1), 1, work=_suicidal)
+    }
+    assert len(results) == 6
+    failed = {name for name, result in results.items() if result.status == "failed"}
+    assert failed == {"r4.zarr.itar"}
+    assert "died" in results["r4.zarr.itar"].error
+
+
+def test_remote_errors_are_tried_again(tmp_path: Path, monkeypatch) -> None:
+    calls = []
+
+    def flaky(source, target, options):
+        calls.append(source)
+        if len(calls) < 3:
+            raise SourceError("timeout")
+        return type("R", (), {"to_json": lambda self: {"arrays": [], "bytes": 0}})()
+
+    monkeypatch.setattr("ncore.convert.fleet.convert", flaky)
+    result = run_task(FleetTask("s3://b/x", "y"), ConvertOptions(), retries=3, backoff=0)
+    assert (result.status, result.attempts) == ("converted", 3)
+    calls.clear()
+    assert run_task(FleetTask("local", "y"), ConvertOptions(), backoff=0).status == "failed"
+    assert len(calls) == 1
+
+
+def test_a_bucket(tmp_path: Path) -> None:
+    import obstore
+
+    _old(tmp_path / "a.zarr.itar")
+    _old(tmp_path / "d.zarr")
+    with moto_server("bucket") as endpoint:
+        s3 = options(endpoint)
+        there = open_prefix("s3://bucket/in", s3)
+        obstore.put(there, "x/a.zarr.itar", (tmp_path / "a.zarr.itar").read_bytes())
+        for file in (tmp_path / "d.zarr").rglob("*"):
+            if file.is_file():
+                obstore.put(
+                    there, f"d.zarr/{file.relative_to(tmp_path / 'd.zarr')}", file.read_bytes()
+                )
+        found = discover(["s3://bucket/in"], recursive=True, storage_options=s3)
+        assert [f.name for f in found] == ["d.zarr", "x/a.zarr.itar"]
+        matched = discover(["s3://bucket/in/*.zarr"], recursive=False, storage_options=s3)
+        assert [f.name for f in matched] == ["d.zarr"]
+        for task in fleet_tasks(found, str(tmp_path / "out")):
+            assert run_task(task, ConvertOptions(storage_options=s3)).status == "converted"
+    assert zarr.open_group(tmp_path / "out" / "d.zarr", mode="r")["a"][19] == 19
+
+
+def test_200_archives_on_dask_with_a_killed_worker(tmp_path: Path) -> None:
+    from distributed import Client, LocalCluster
+
+    _fleet(tmp_path / "in", 200)
+    tasks = fleet_tasks(discover([str(tmp_path / "in")], recursive=True), str(tmp_path / "out"))
+    assert len(tasks) == 200
+    with (
+        LocalCluster(2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster,
+        Client(cluster) as client,
+    ):
+        pids = list(client.run(os.getpid).values())
+        results = []
+        for result in run_on_dask(tasks, ConvertOptions(jobs=1), cluster.scheduler_address):
+            results.append(result)
+            if len(results) == 20:
+                os.kill(pids[0], signal.SIGKILL)
+    assert {result.status for result in results} <= {"converted", "present"}
+    assert sorted(r.source for r in results) == sorted(task.source for task in tasks)
+    targets = list((tmp_path / "out").rglob("*"))
+    assert len([p for p in targets if p.is_file()]) == 200  # and nothing half-made
+    for task in tasks[::23]:
+        root = zarr.open_group(IndexedTarStore(task.target), mode="r", zarr_format=3)
+        assert root["a"][19] == 19
+
+
+def test_no_scheduler() -> None:
+    with pytest.raises(FleetError, match="no Dask scheduler"):
+        list(run_on_dask([], ConvertOptions(), "nonsense://x"))
