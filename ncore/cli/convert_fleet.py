@@ -16,7 +16,9 @@ from rich.text import Text
 from ncore.cli.app import FAILED, UsageError
 from ncore.cli.output import Output, label, printable, table
 from ncore.convert.discover import discover
-from ncore.convert.fleet import FleetResult, fleet_tasks, run_here, run_on_dask
+from ncore.convert.fleet import run_here
+from ncore.convert.fleet_dask import run_on_dask
+from ncore.convert.fleet_task import FleetResult, fleet_tasks
 from ncore.convert.options import ConvertOptions
 from ncore.convert.summary import human_size
 

@@ -1,27 +1,35 @@
-"""A fleet on a Dask cluster: one task a store."""
+"""Convert many stores on a Dask cluster (``pip install ncore[dask]``): one task a store."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from ncore.convert.errors import FleetError
+from ncore.convert.fleet_task import FleetResult, FleetTask, run_task
 from ncore.convert.options import ConvertOptions
-
-if TYPE_CHECKING:
-    from ncore.convert.fleet import FleetResult, FleetTask
 
 # bazel: optional = ["distributed"]
 
 
-def submit_all(
-    tasks: "Sequence[FleetTask]", options: ConvertOptions, scheduler: str, retries: int
-) -> "Iterator[FleetResult]":
-    """Convert stores on a cluster; see `ncore.convert.fleet.run_on_dask`."""
+def run_on_dask(
+    tasks: Sequence[FleetTask], options: ConvertOptions, scheduler: str, retries: int = 3
+) -> Iterator[FleetResult]:
+    """Convert stores on a cluster whose workers see sources and targets.
+
+    Args:
+        tasks: the stores.
+        options: choices of the user.
+        scheduler: its address, ``tcp://host:8786``.
+        retries: how often a remote error is tried again.
+
+    Yields:
+        Results, as they come.
+
+    Raises:
+        FleetError: there is no such cluster, or Dask is not installed.
+    """
     try:
         from distributed import Client, as_completed
     except ImportError:
         raise FleetError("--dask needs Dask: pip install 'ncore[dask]'") from None
-    from ncore.convert.fleet import FleetResult, run_task
-
     try:
         client = Client(scheduler, timeout="20s", set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:

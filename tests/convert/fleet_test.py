@@ -13,7 +13,9 @@ import zarr
 from ncore.cli import convert as cli
 from ncore.convert.discover import discover
 from ncore.convert.errors import FleetError, SourceError
-from ncore.convert.fleet import FleetResult, FleetTask, fleet_tasks, run_here, run_on_dask, run_task
+from ncore.convert.fleet import run_here
+from ncore.convert.fleet_dask import run_on_dask
+from ncore.convert.fleet_task import FleetResult, FleetTask, fleet_tasks, run_task
 from ncore.convert.options import ConvertOptions
 from ncore.itar.object_url import open_prefix
 from ncore.itar.testing.s3_server import moto_server, options
@@ -139,7 +141,7 @@ def test_remote_errors_are_tried_again(tmp_path: Path, monkeypatch) -> None:
             raise SourceError("timeout")
         return type("R", (), {"to_json": lambda self: {"arrays": [], "bytes": 0}})()
 
-    monkeypatch.setattr("ncore.convert.fleet.convert", flaky)
+    monkeypatch.setattr("ncore.convert.fleet_task.convert", flaky)
     result = run_task(FleetTask("s3://b/x", "y"), ConvertOptions(), retries=3, backoff=0)
     assert (result.status, result.attempts) == ("converted", 3)
     calls.clear()
