@@ -150,7 +150,7 @@ EMPTY_ZARR_DIGEST = digest_directory([], [])
 
 
 class _OpenDirectory:
-    """What :func:`walk_sorted` has seen of a directory that more keys may follow in."""
+    """What a walk has seen of a directory that more keys may follow in."""
 
     __slots__ = ("directories", "files", "name", "prefix")
 
@@ -162,6 +162,62 @@ class _OpenDirectory:
 
     def digest(self) -> DirectoryDigest:
         return digest_directory(self.files, self.directories, len(self.prefix))
+
+
+class SortedWalk:
+    """A walk through a zarr in key order, a page at a time; see :func:`walk_sorted`."""
+
+    def __init__(self) -> None:
+        self._current = _OpenDirectory("", "")
+        self._stack: list[_OpenDirectory] = []
+        self._last = ""
+
+    def feed(self, entries: Iterable[ZarrEntry]) -> Iterator[ZarrEntry | DirectoryEntry]:
+        """Yield the next entries, and the directories that end among them."""
+        current, stack, last = self._current, self._stack, self._last
+        prefix = current.prefix
+        cut = len(prefix)
+        for entry in entries:
+            path, size, digest = entry
+            if path <= last:
+                raise ChecksumError(
+                    f"key {path!r} is listed twice"
+                    if path == last and last
+                    else f"keys are not in order: {path!r} follows {last!r}"
+                )
+            if path.startswith(prefix) and (name := path[cut:]) and "/" not in name:
+                # Same directory as the entry before: its components were checked.
+                if name in _UNCLEAN_NAMES or size < 0 or not is_file_digest(digest):
+                    check_entry(path, size, digest)
+            else:
+                check_entry(path, size, digest)
+                while not path.startswith(prefix):
+                    done = current.digest()
+                    yield DirectoryEntry(prefix[:-1], done)
+                    name, current = current.name, stack.pop()
+                    current.directories.append((name, done))
+                    prefix = current.prefix
+                    cut = len(prefix)
+                while (slash := path.find("/", cut)) >= 0:
+                    stack.append(current)
+                    prefix = path[: slash + 1]
+                    current = _OpenDirectory(prefix, path[cut:slash])
+                    cut = slash + 1
+            current.files.append(entry)
+            last = path
+            yield entry
+        self._current, self._last = current, last
+
+    def finish(self) -> Iterator[DirectoryEntry]:
+        """Yield the directories that are still open; the root last."""
+        current = self._current
+        while True:
+            done = current.digest()
+            yield DirectoryEntry(current.prefix[:-1], done)
+            if not self._stack:
+                return
+            name, current = current.name, self._stack.pop()
+            current.directories.append((name, done))
 
 
 def walk_sorted(entries: Iterable[ZarrEntry]) -> Iterator[ZarrEntry | DirectoryEntry]:
@@ -180,46 +236,9 @@ def walk_sorted(entries: Iterable[ZarrEntry]) -> Iterator[ZarrEntry | DirectoryE
     Raises:
         ChecksumError: An entry is out of order, listed twice or malformed.
     """
-    current = _OpenDirectory("", "")
-    stack: list[_OpenDirectory] = []
-    prefix, cut = "", 0
-    last = ""
-    for entry in entries:
-        path, size, digest = entry
-        if path <= last:
-            raise ChecksumError(
-                f"key {path!r} is listed twice"
-                if path == last and last
-                else f"keys are not in order: {path!r} follows {last!r}"
-            )
-        if path.startswith(prefix) and (name := path[cut:]) and "/" not in name:
-            # Same directory as the entry before: its components were checked.
-            if name in _UNCLEAN_NAMES or size < 0 or not is_file_digest(digest):
-                check_entry(path, size, digest)
-        else:
-            check_entry(path, size, digest)
-            while not path.startswith(prefix):
-                done = current.digest()
-                yield DirectoryEntry(prefix[:-1], done)
-                name, current = current.name, stack.pop()
-                current.directories.append((name, done))
-                prefix = current.prefix
-                cut = len(prefix)
-            while (slash := path.find("/", cut)) >= 0:
-                stack.append(current)
-                prefix = path[: slash + 1]
-                current = _OpenDirectory(prefix, path[cut:slash])
-                cut = slash + 1
-        current.files.append(entry)
-        last = path
-        yield entry
-    while True:
-        done = current.digest()
-        yield DirectoryEntry(current.prefix[:-1], done)
-        if not stack:
-            return
-        name, current = current.name, stack.pop()
-        current.directories.append((name, done))
+    walk = SortedWalk()
+    yield from walk.feed(entries)
+    yield from walk.finish()
 
 
 class ZarrChecksumTree:

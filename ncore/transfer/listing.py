@@ -95,9 +95,10 @@ async def _in_order(
 async def read_ahead(
     make: Sequence[Callable[[], AsyncIterator[Sequence[Entry]]]],
     at_once: int = _PREFIXES_AT_ONCE,
+    pages_ahead: int = _PAGES_AHEAD,
 ) -> AsyncIterator[Sequence[Entry]]:
     """Run several listings at once and yield their pages one listing after the other."""
-    queues = [asyncio.Queue[Sequence[Entry] | BaseException | None](_PAGES_AHEAD) for _ in make]
+    queues = [asyncio.Queue[Sequence[Entry] | BaseException | None](pages_ahead) for _ in make]
 
     async def produce(i: int) -> None:
         try:

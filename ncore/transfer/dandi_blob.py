@@ -1,0 +1,133 @@
+"""An asset of a DANDI server that is one plain file (NWB, TIFF, …): copied whole."""
+
+import hashlib
+import math
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from ncore.transfer.backend import Capabilities, Entry
+from ncore.transfer.dandi_client import DandiClient
+from ncore.transfer.digests import Digest, register_hasher
+from ncore.transfer.errors import TransferError, UnsupportedError
+
+Json = Any
+DANDI_ETAG = "dandi-etag"
+"""Digest algorithm: the ETag of an upload in the parts that the archive prescribes."""
+_PART = 64 << 20
+_MOST_PARTS = 10_000
+
+
+def dandi_part_size(size: int) -> int:
+    """Return the bytes of each part of a blob of ``size`` bytes: 64 MiB, more from 640 GB on."""
+    return max(_PART, math.ceil(size / _MOST_PARTS))
+
+
+class _DandiEtag:
+    def __init__(self, size: int) -> None:
+        self._part = dandi_part_size(size)
+        self._parts: list[bytes] = []
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._at = 0
+
+    def update(self, data: bytes, /) -> None:
+        view = memoryview(data)
+        while view:
+            piece = view[: self._part - self._at]
+            self._md5.update(piece)
+            self._at += len(piece)
+            view = view[len(piece) :]
+            if self._at == self._part:
+                self._end()
+
+    def _end(self) -> None:
+        self._parts.append(self._md5.digest())
+        self._md5, self._at = hashlib.md5(usedforsecurity=False), 0
+
+    def hexdigest(self) -> str:
+        parts = self._parts
+        if self._at or not parts:
+            parts = [*parts, self._md5.digest()]
+        whole = hashlib.md5(b"".join(parts), usedforsecurity=False)
+        return f"{whole.hexdigest()}-{len(parts)}"
+
+
+register_hasher(DANDI_ETAG, _DandiEtag)
+
+
+class DandiBlobSource:
+    """One blob asset: a root with one entry.
+
+    Args:
+        client: The API.
+        asset_id: Identifier of the asset.
+        url: Its place, for messages.
+        name: Name of the file, the entry's key.
+    """
+
+    def __init__(self, client: DandiClient, asset_id: str, url: str, name: str) -> None:
+        self.url = url
+        self.capabilities = Capabilities(concurrency=32)
+        self.client = client
+        client.retain()
+        self._closed = False
+        self._asset_id = asset_id
+        self._name = name
+        self._entry: Entry | None = None
+        self._direct: str | None = None
+
+    async def list(self, prefix: str = "", *, after: str = "") -> AsyncIterator[Sequence[Entry]]:
+        """See :meth:`ncore.transfer.backend.Source.list`."""
+        entry = await self._look()
+        if entry.key.startswith(prefix) and entry.key > after:
+            yield [entry]
+
+    async def stat(self, key: str) -> Entry | None:
+        """See :meth:`ncore.transfer.backend.Source.stat`."""
+        entry = await self._look()
+        return entry if entry.key == key else None
+
+    async def read(self, entry: Entry) -> bytes:
+        """See :meth:`ncore.transfer.backend.Source.read`."""
+        return b"".join([chunk async for chunk in self.stream(entry)])
+
+    async def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[bytes]:
+        """See :meth:`ncore.transfer.backend.Source.stream`."""
+        url = await self.client.redirect(f"/assets/{self._asset_id}/download/")
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        async for chunk in self.client.session.body(url, headers, offset):
+            yield chunk
+
+    async def digests(
+        self, entries: Sequence[Entry], algorithm: str
+    ) -> Sequence[Digest | TransferError]:
+        """See :meth:`ncore.transfer.backend.Source.digests`."""
+        raise UnsupportedError(f"{self.url}: the server gives no {algorithm}")
+
+    async def close(self) -> None:
+        """Let go of the client, which others may share."""
+        if not self._closed:
+            self._closed = True
+            await self.client.close()
+
+    async def _look(self) -> Entry:
+        if self._entry is None:
+            path = f"/assets/{self._asset_id}/"
+            metadata = await self.client.get(path)
+            try:
+                digests = metadata.get("digest") or {}
+                if "dandi:sha2-256" in digests:
+                    digest = Digest("sha256", digests["dandi:sha2-256"])
+                elif "dandi:dandi-etag" in digests:
+                    digest = Digest(DANDI_ETAG, digests["dandi:dandi-etag"])
+                else:
+                    digest = None
+                changed = metadata.get("blobDateModified")
+                mtime = datetime.fromisoformat(changed).timestamp() if changed else None
+                size = metadata["contentSize"]
+                if type(size) is not int or size < 0:
+                    raise TypeError(size)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                raise self.client.unexpected(path) from None
+            self._entry = Entry(self._name, size, digest, mtime)
+        return self._entry
