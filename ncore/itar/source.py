@@ -119,6 +119,12 @@ class FileSource:
             os.close(fd)
         self._map = None  # views keep it alive
 
+    def __enter__(self) -> "FileSource":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def __del__(self) -> None:
         if getattr(self, "_fd", -1) >= 0:
             os.close(self._fd)

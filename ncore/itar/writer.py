@@ -109,6 +109,8 @@ class ItarWriter:
                 str(path), storage_options or {}, files, exclusive=mode == "x"
             )
         self._log = MemberLog(self._target.file, 0)
+        self.file_size = 0
+        """Bytes of the finished archive; known once it is closed."""
         self._state = "open"
 
     # Reading what was written
@@ -419,7 +421,8 @@ class ItarWriter:
             encode_trailer(Trailer(tar_end, len(index))),
         ]
         self._target.file.pwrite(tail, end)
-        self._target.file.truncate(end + sum(map(len, tail)))
+        self.file_size = end + sum(map(len, tail))
+        self._target.file.truncate(self.file_size)
         self._target.file.fsync()
 
 

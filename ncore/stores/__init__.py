@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ncore.stores.errors import StoreNotFoundError as StoreNotFoundError
     from ncore.stores.indexed_tar import IndexedTarStore as IndexedTarStore
     from ncore.stores.open_store import open_store as open_store
+    from ncore.stores.recovery import ZarrRecoveryReport as ZarrRecoveryReport
+    from ncore.stores.recovery import recover_archive as recover_archive
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
@@ -36,6 +38,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "StoreExistsError": "ncore.stores.errors",
         "StoreLocationError": "ncore.stores.errors",
         "StoreNotFoundError": "ncore.stores.errors",
+        "ZarrRecoveryReport": "ncore.stores.recovery",
         "open_store": "ncore.stores.open_store",
+        "recover_archive": "ncore.stores.recovery",
     },
 )

@@ -6,19 +6,13 @@ consolidated ones (docs/format.md, "Zarr v3 content").
 """
 
 import threading
-import warnings
 from collections.abc import Sequence
 
 from ncore.itar.files import Buffer
+from ncore.itar.reader import ItarReader
 from ncore.itar.writer import ItarWriter
 from ncore.stores import documents
-from ncore.stores.documents import (
-    CONSOLIDATED_V2_CBOR,
-    ROOT_V3,
-    ROOT_V3_CBOR,
-    V2_NAMES,
-    Document,
-)
+from ncore.stores.finish import write_documents
 from ncore.stores.listing import ChangingKeys, prefix_range
 
 
@@ -79,11 +73,8 @@ class WriteSession:
             if new:
                 self._keys.add(key)
 
-    def copy_from(self, key: str, reader_key: str, reader: object) -> None:
+    def copy_from(self, key: str, reader_key: str, reader: ItarReader) -> None:
         """Store a member of another archive as it lies there."""
-        from ncore.itar.reader import ItarReader
-
-        assert isinstance(reader, ItarReader)
         with self._lock:
             new = key not in self.writer
             if documents.is_document(key):
@@ -122,8 +113,7 @@ class WriteSession:
         with self._lock:
             if self.writer.closed:
                 return
-            self._write_v2()
-            self._write_v3()
+            write_documents(self.writer)
             self.writer.close()
 
     def discard(self) -> None:
@@ -133,49 +123,3 @@ class WriteSession:
     def suspend(self) -> None:
         """End without an archive; what was written stays for ``recover``."""
         self.writer.suspend()
-
-    def _write_v3(self) -> None:
-        deferred = dict(self.writer.deferred)
-        root_data = deferred.get(ROOT_V3)
-        nodes = _parsed(deferred, (ROOT_V3,))
-        root = nodes.pop(ROOT_V3, None)
-        if root_data is None:
-            return
-        if root is None:
-            # Not zarr's; it stays a member as it is.
-            return
-        if root.get("node_type") == "group":
-            by_path = {documents.node_path(key): document for key, document in nodes.items()}
-            root = {**root, "consolidated_metadata": documents.inline_consolidated(by_path)}
-        packed = documents.encode_cbor(root)
-        if packed is None:
-            warnings.warn(
-                f"{self.writer.path}: the root's zarr.json cannot be written as CBOR; "
-                "it stays a plain member",
-                stacklevel=3,
-            )
-            return
-        self.writer.delete(ROOT_V3)
-        for key in documents.sorted_paths(self.writer.deferred):
-            self.writer.write_deferred(key)
-        self.writer.set(ROOT_V3_CBOR, packed)
-
-    def _write_v2(self) -> None:
-        deferred = dict(self.writer.deferred)
-        found = _parsed(deferred, V2_NAMES)
-        if ".zgroup" not in found:
-            return
-        ordered = {key: found[key] for key in documents.sorted_paths(found)}
-        packed = documents.encode_cbor({"zarr_consolidated_format": 1, "metadata": ordered})
-        if packed is not None:
-            self.writer.set(CONSOLIDATED_V2_CBOR, packed)
-
-
-def _parsed(deferred: dict[str, bytes], names: Sequence[str]) -> dict[str, Document]:
-    found = {}
-    for key, data in deferred.items():
-        if key.rpartition("/")[2] in names:
-            document = documents.parse_json(data)
-            if document is not None:
-                found[key] = document
-    return found
