@@ -24,8 +24,15 @@ def _convert() -> Run:
     return run
 
 
+def _transfer() -> Run:
+    from ncore.cli.transfer import run
+
+    return run
+
+
 COMMANDS: dict[str, Command] = {
     "convert": Command("zarr v2 to v3, in any container", _convert),
+    "transfer": Command("part of a zarr, up or down, from and to anywhere", _transfer),
 }
 
 

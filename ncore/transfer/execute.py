@@ -162,7 +162,8 @@ class _Run:
             planner = Planner(self._source, self._target, self._selection, self._policy)
             async for batch in planner.actions():
                 await self._route(batch)
-            if self._report.planned.selected == 0 and not self._options.allow_empty:
+            planned = self._report.planned
+            if not (planned.selected or planned.to_delete or self._options.allow_empty):
                 raise NoMatchError(
                     f"{self._source.url}: nothing matches the selection; "
                     "--allow-empty if that is meant"

@@ -216,3 +216,35 @@ async def _is_v3_array(source: Source, key: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(document, dict) and document.get("node_type") == "array"
+
+
+async def list_level(source: Source, directory: str) -> AsyncIterator[Entry | str]:
+    """List what lies directly in a directory of a root, in key order.
+
+    A subdirectory costs at most one request, whatever lies in it, where the
+    backend can seek.
+
+    Args:
+        source: Where to list.
+        directory: Path with a slash at its end, ``""`` for the root.
+
+    Yields:
+        An entry for each file, the path with a slash for each subdirectory.
+    """
+    after = ""
+    last = ""
+    while True:
+        inside = ""
+        async for page in source.list(directory, after=after):
+            for entry in page:
+                name, slash, _ = entry.key[len(directory) :].partition("/")
+                if not slash:
+                    yield entry
+                elif (inside := f"{directory}{name}/") != last:
+                    last = inside
+                    yield inside
+            if inside and source.capabilities.list_ranges and page[-1].key.startswith(inside):
+                break
+        else:
+            return
+        after = inside + "\U0010ffff"

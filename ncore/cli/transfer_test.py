@@ -1,0 +1,210 @@
+"""The command line of partial transfer, over directories, archives and a real S3 server."""
+
+# bazel: size = "medium"
+
+import json
+
+import pytest
+
+from ncore.cli.main import run
+from ncore.itar.testing import s3_server
+
+TREE = {
+    ".zgroup": b'{"zarr_format":2}',
+    "0/.zarray": b"{}",
+    "0/0": b"a",
+    "0/1": b"b",
+    "1/.zarray": b"{}",
+    "1/0": b"c",
+    "10/0": b"d",
+}
+
+
+def fill(root, entries=TREE):
+    for key, data in entries.items():
+        path = root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return root
+
+
+def tree(root):
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def ncore(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*args):
+        with pytest.raises(SystemExit) as e:
+            run(["transfer", *map(str, args)])
+        out, err = capsys.readouterr()
+        return e.value.code or 0, out, err
+
+    return call
+
+
+def test_download_a_part(ncore, tmp_path):
+    fill(tmp_path / "x.zarr")
+    code, out, err = ncore("download", "x.zarr", "--zarr", "metadata", "-o", "out")
+    assert (code, err) == (0, "")
+    assert "3 written" in out
+    assert sorted(tree(tmp_path / "out/x.zarr")) == [".zgroup", "0/.zarray", "1/.zarray"]
+    code, out, _ = ncore("download", "x.zarr/1", "-o", "out")
+    assert code == 0
+    assert sorted(tree(tmp_path / "out/x.zarr/1")) == [".zarray", "0"]
+    assert not (tmp_path / "out/x.zarr/10").exists()
+
+
+def test_existing(ncore, tmp_path):
+    fill(tmp_path / "x.zarr")
+    fill(tmp_path / "out/x.zarr", {"0/0": b"different"})
+    code, _, err = ncore("download", "x.zarr", "-o", "out")
+    assert code == 1
+    assert "0/0" in err
+    assert "--existing" in err
+    assert tree(tmp_path / "out/x.zarr") == {**TREE, "0/0": b"different"}
+    assert ncore("download", "x.zarr", "-o", "out", "-e", "skip")[0] == 0
+    assert ncore("download", "x.zarr", "-o", "out", "-e", "overwrite-different")[0] == 0
+    assert tree(tmp_path / "out/x.zarr") == TREE
+
+
+def test_sync_stays_inside_the_filter(ncore, tmp_path):
+    fill(tmp_path / "x.zarr")
+    fill(tmp_path / "out/x.zarr", {"0/0": b"a", "0/9": b"old", "1/9": b"old"})
+    code, out, _ = ncore("download", "x.zarr", "--zarr", "path:0", "--sync", "-o", "out")
+    assert code == 0
+    assert "1 deleted" in out
+    left = tree(tmp_path / "out/x.zarr")
+    assert "0/9" not in left
+    assert left["1/9"] == b"old"
+
+
+def test_each_location_keeps_its_own_filter(ncore, tmp_path):
+    fill(tmp_path / "a.zarr")
+    fill(tmp_path / "b.zarr")
+    code, _, _ = ncore("download", "a.zarr/10", "b.zarr", "-o", "out")
+    assert code == 0
+    assert tree(tmp_path / "out/a.zarr") == {"10/0": b"d"}
+    assert tree(tmp_path / "out/b.zarr") == TREE
+
+
+def test_upload_modes(ncore, tmp_path):
+    target = fill(tmp_path / "to/x.zarr")
+    fill(tmp_path / "x.zarr", {"0/.zarray": b"{}", "0/0": b"new"})
+    code, _, err = ncore("upload", "x.zarr", "--to", "to/")
+    assert code == 1
+    assert "would delete 5" in err
+    assert tree(target) == TREE
+    code, out, _ = ncore("upload", "x.zarr", "--to", "to/", "--zarr-mode", "patch")
+    assert code == 0
+    assert "1 written" in out
+    assert tree(target) == {**TREE, "0/0": b"new"}
+    (tmp_path / "x.zarr/10").mkdir()  # empty: prune
+    code, out, _ = ncore("upload", "x.zarr", "--to", "to/", "--zarr-mode", "subtree")
+    assert code == 0
+    assert "2 deleted" in out
+    assert sorted(tree(target)) == [".zgroup", "0/.zarray", "0/0", "1/.zarray", "1/0"]
+    code, out, _ = ncore("upload", "x.zarr", "--to", "to/", "--yes")
+    assert code == 0
+    assert tree(target) == {"0/.zarray": b"{}", "0/0": b"new"}
+
+
+def test_remove_local(ncore, tmp_path):
+    fill(tmp_path / "x.zarr")
+    code, _, err = ncore("upload", "x.zarr", "--to", "to/", "--remove-local")
+    assert code == 2
+    assert "--zarr-mode patch" in err
+    patch = ("--zarr-mode", "patch", "--remove-local")
+    code, out, _ = ncore("upload", "x.zarr", "--zarr", "path:0", *patch, "--to", "to/")
+    assert code == 0
+    assert "3 removed locally" in out
+    assert sorted(tree(tmp_path / "x.zarr")) == [".zgroup", "1/.zarray", "1/0", "10/0"]
+    assert ncore("upload", "x.zarr", *patch, "--to", "to/")[0] == 0
+    assert tree(tmp_path / "x.zarr") == {}
+    assert tree(tmp_path / "to/x.zarr") == TREE
+
+
+def test_dry_run_changes_nothing(ncore, tmp_path):
+    fill(tmp_path / "x.zarr")
+    code, out, _ = ncore("download", "x.zarr", "--zarr", "path:0", "-o", "out", "--dry-run")
+    assert code == 0
+    assert "0/.zarray" in out
+    assert "would write 3" in out
+    assert not (tmp_path / "out").exists()
+
+
+def test_json_is_a_line_for_each_event(ncore, tmp_path):
+    fill(tmp_path / "x.zarr")
+    code, out, _ = ncore("download", "x.zarr", "-o", "out", "--json")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [e["event"] for e in events if e["event"] != "done"] == ["begin", "end", "summary"]
+    assert {e["key"] for e in events if e["event"] == "done"} == set(TREE)
+    assert events[-1] == {"event": "summary", "written": 7, "ok": True}
+
+
+def test_wrong_usage_and_failures(ncore, tmp_path):
+    fill(tmp_path / "x.zarr")
+    assert ncore("download", "x.zarr", "--zarr", "bogus")[0] == 2
+    assert ncore("download", "x.zarr", "-J", "0")[0] == 2
+    assert ncore("download", "x.zarr", "-e", "no")[0] == 2
+    assert ncore("download", "ftp://x/y.zarr")[0] == 2
+    code, _, err = ncore("download", "no.zarr", "x.zarr", "-o", "out")
+    assert code == 1
+    assert "no.zarr: no such" in err
+    assert tree(tmp_path / "out/x.zarr") == TREE, "the other place was downloaded"
+    code, _, err = ncore("download", "x.zarr", "--zarr", "path:7", "-o", "out")
+    assert code == 1
+    assert "--allow-empty" in err
+    assert ncore("download", "x.zarr", "--zarr", "path:7", "--allow-empty", "-o", "out")[0] == 0
+
+
+def test_ls(ncore, tmp_path):
+    fill(tmp_path / "x.zarr")
+
+    def paths(*args):
+        code, out, _ = ncore("ls", *args, "--json")
+        assert code == 0
+        return [json.loads(line)["path"].removeprefix("x.zarr/") for line in out.splitlines()]
+
+    assert paths("x.zarr") == [".zgroup", "0/", "1/", "10/"]
+    assert paths("x.zarr/1") == ["1/.zarray", "1/0"]
+    assert paths("x.zarr/1/") == ["1/.zarray", "1/0"]
+    assert paths("x.zarr/1/0") == ["1/0"]
+    assert paths("-R", "x.zarr") == sorted(TREE)
+    assert paths("x.zarr", "--zarr", "metadata") == [".zgroup", "0/.zarray", "1/.zarray"]
+    assert ncore("ls", "x.zarr/7")[0] == 1
+
+
+def test_archives(ncore, tmp_path):
+    fill(tmp_path / "x.zarr")
+    assert ncore("upload", "x.zarr", "--to", "y.zarr.itar")[0] == 0
+    assert ncore("download", "y.zarr.itar", "--zarr", "path:0", "-o", "part")[0] == 0
+    assert sorted(tree(tmp_path / "part/y.zarr")) == ["0/.zarray", "0/0", "0/1"]
+    assert ncore("download", "y.zarr.itar", "-o", "copy")[0] == 0
+    assert (tmp_path / "copy/y.zarr.itar").read_bytes() == (tmp_path / "y.zarr.itar").read_bytes()
+    assert ncore("download", "y.zarr.itar/0", "-o", "small.zarr.itar")[0] == 0
+    assert ncore("ls", "-R", "small.zarr.itar")[1].split()[-1] == "small.zarr.itar/0/1"
+
+
+def test_an_object_store(ncore, tmp_path, monkeypatch):
+    fill(tmp_path / "x.zarr")
+    with s3_server.moto_server("bucket") as endpoint:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.KEY)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.SECRET)
+        store = ("--storage-option", f"endpoint={endpoint}")
+        assert ncore("upload", "x.zarr", "--to", "s3://bucket/dir/", *store)[0] == 0
+        code, out, _ = ncore("ls", "s3://bucket/dir/x.zarr/1/", *store)
+        assert code == 0
+        assert [line.split()[-1] for line in out.splitlines()] == ["x.zarr/1/.zarray", "x.zarr/1/0"]
+        code, _, _ = ncore(
+            "download", "s3://bucket/dir/x.zarr", "--zarr", "glob:*/.zarray", *store, "-o", "out"
+        )
+        assert code == 0
+        assert sorted(tree(tmp_path / "out/x.zarr")) == ["0/.zarray", "1/.zarray"]
+        code, _, err = ncore("download", "s3://bucket/no.zarr", *store)
+        assert code == 1
+        assert "nothing" in err
+        assert s3_server.SECRET not in err

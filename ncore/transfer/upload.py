@@ -1,0 +1,161 @@
+"""Uploading: local zarrs (or any other place) to a dandiset, bucket, directory or archive."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import quote
+
+from ncore.select.location_parser import without_secrets
+from ncore.select.locations import LocalPath, Location
+from ncore.select.selection import ZarrSelection
+from ncore.transfer.backend import Root, Source
+from ncore.transfer.download import failed
+from ncore.transfer.errors import LocationError, TransferError
+from ncore.transfer.execute import Options, transfer
+from ncore.transfer.listing import only_metadata
+from ncore.transfer.local import LocalBackend
+from ncore.transfer.plan import Existing, Extra, Policy
+from ncore.transfer.report import Report, Reporter, Silent
+from ncore.transfer.roots import (
+    OpenOptions,
+    close_all,
+    name_of_directory,
+    open_roots,
+    open_target,
+    parse,
+    selection_for,
+)
+
+MODES = {"full": Extra.DELETE, "patch": Extra.KEEP, "subtree": Extra.SUBTREE}
+"""Upload modes, and what each does about entries that only the target has."""
+
+_DANDISET_FILE = "dandiset.yaml"
+_IDENTIFIER = re.compile(r"^identifier:\s*['\"]?(?:[A-Z-]+:)?([0-9]{6})\b", re.M)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What to upload, and where to.
+
+    Attributes:
+        sources: The places, mostly local paths.
+        to: The target; None takes the dandiset that a source's directory
+            belongs to (a ``dandiset.yaml`` in it or above it).
+        selection: Filters, for every source.
+        mode: ``"full"``, ``"patch"`` or ``"subtree"``.
+        existing: What to do about entries that are there.
+        instance: Archive of the dandiset where ``to`` is None.
+        open: How places are opened.
+        options: How transfers are carried out.
+    """
+
+    sources: Sequence[str]
+    to: str | None = None
+    selection: ZarrSelection = field(default_factory=ZarrSelection)
+    mode: str = "full"
+    existing: Existing = Existing.OVERWRITE_DIFFERENT
+    instance: str = "dandi"
+    open: OpenOptions = field(default_factory=OpenOptions)
+    options: Options = field(default_factory=Options)
+
+
+async def upload(request: Upload, reporter: Reporter | None = None) -> list[Report]:
+    """Upload each source; one that fails does not stop the others.
+
+    Returns:
+        One report for each root, and one with the error for each place that
+        could not be opened.
+
+    Raises:
+        LocationError: A location cannot be parsed, or flags exclude each
+            other; nothing was begun.
+    """
+    reporter = reporter or Silent()
+    if request.options.remove_source and request.mode != "patch":
+        raise LocationError(
+            "--remove-local goes with --zarr-mode patch: in another mode the next run would "
+            "delete from the server what this one has removed here"
+        )
+    open_options = request.open
+    parsed = [(text, parse(text, open_options)) for text in request.sources]
+    to = parse(request.to, open_options) if request.to is not None else None
+    reports: list[Report] = []
+    for text, location in parsed:
+        try:
+            is_selected = not selection_for(location, request.selection).is_everything
+            async for root in open_roots(location, open_options, is_selected=is_selected):
+                target = to if to is not None else _own_dandiset(location, request.instance)
+                reports.append(
+                    await _upload(request, location, root, target, open_options, reporter)
+                )
+        except TransferError as e:
+            reports.append(failed(without_secrets(text), e, reporter))
+    return reports
+
+
+async def _upload(
+    request: Upload,
+    location: Location,
+    root: Root,
+    to: Location,
+    open_options: OpenOptions,
+    reporter: Reporter,
+) -> Report:
+    selection = selection_for(location, request.selection)
+    backend = root.backend
+    if request.options.remove_source and not isinstance(backend, LocalBackend):
+        await close_all(backend)
+        raise LocationError(f"{location}: --remove-local is for local directories")
+    name = name_of_directory(root.path) if root.kind == "archive" else root.path
+    try:
+        target = await open_target(to, name, open_options, root)
+    except BaseException:
+        await close_all(backend)
+        raise
+    policy = Policy(
+        existing=request.existing,
+        extra=MODES[request.mode] if root.is_zarr else Extra.KEEP,
+        resolve_conflicts=True,
+        skip_chunks=only_metadata(selection),
+        source_has=lambda path: has_directory(backend, path),
+    )
+    options = replace(request.options, mode=request.mode)
+    try:
+        return await transfer(
+            backend, target, selection if root.is_zarr else None, policy, options, reporter
+        )
+    finally:
+        await close_all(backend, target)
+
+
+async def has_directory(source: Source, path: str) -> bool:
+    """Return whether a source has a directory, where it can tell also an empty one."""
+    if isinstance(source, LocalBackend):
+        return await source.has_directory(path)
+    async for _ in source.list(path + "/"):
+        return True
+    return False
+
+
+def _own_dandiset(location: Location, instance: str) -> Location:
+    """Return the place in a dandiset that a local path stands for.
+
+    Raises:
+        LocationError: It is in no dandiset's directory.
+    """
+    if isinstance(location, LocalPath):
+        path = Path(location.path).absolute()
+        for directory in path.parents:
+            file = directory / _DANDISET_FILE
+            if not file.is_file():
+                continue
+            found = _IDENTIFIER.search(file.read_text("utf-8", "replace"))
+            if found is None:
+                raise LocationError(f"{file}: has no identifier of a dandiset; name it with --to")
+            folder = path.parent.relative_to(directory).as_posix()
+            inside = "" if folder == "." else f"{quote(folder)}/"
+            return parse(f"dandi://{instance}/{found[1]}/{inside}", OpenOptions())
+    raise LocationError(
+        f"{location}: is not below a directory with a {_DANDISET_FILE}; say where to with --to"
+    )
