@@ -58,7 +58,10 @@ def test_computed_arrays_are_equal(both):
         assert ours[name].dtype == value.dtype, name
         assert ours[name].shape == value.shape, name
         if value.dtype.kind == "f":
-            tolerance = RELATIVE[value.dtype]
+            # Some edges of a pose graph are float32: what passes one is rounded as the
+            # processor's BLAS rounds, whatever the result's dtype.
+            single = name.startswith(("pose ", "point cloud ", "normals "))
+            tolerance = RELATIVE[np.dtype("float32") if single else value.dtype]
             scale = max(1.0, float(np.abs(value).max(initial=0)))
             np.testing.assert_allclose(
                 ours[name], value, tolerance, tolerance * scale, err_msg=name
