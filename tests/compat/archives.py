@@ -15,6 +15,8 @@ import numpy.typing as npt
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
+PINNED = PROJECT / "tests" / "legacy" / "archives"
+"""Written by tests/legacy/generate.py under the original itself, and committed."""
 
 
 def shared_legacy() -> Path | None:

@@ -374,11 +374,7 @@ def check_labels(reader: SequenceComponentGroupsReader, expected: Expected) -> N
         "point_clouds": loader.point_clouds_ids,
         "camera_labels": loader.camera_labels_ids,
     } == expected["ids"]
-    layers = reader.open_component_readers(CameraLabelsComponent.Reader)
-    assert layers.keys() == expected["camera_labels"].keys()
-    for name, layer in expected["camera_labels"].items():
-        _check_layer(loader, layers[name], name, layer, expected)
-    _check_queries(loader, expected)
+    check_label_layers(reader, expected)
     intrinsics = reader.open_component_readers(IntrinsicsComponent.Reader)["default"]
     for camera_id, camera in expected["camera_intrinsics"].items():
         if camera_id in loader.camera_ids:
@@ -412,6 +408,16 @@ def check_labels(reader: SequenceComponentGroupsReader, expected: Expected) -> N
     for source_id, source in expected["point_clouds"].items():
         _check_point_clouds(loader, source_id, source, expected)
     _check_cuboids(loader, expected)
+
+
+def check_label_layers(reader: SequenceComponentGroupsReader, expected: Expected) -> None:
+    """Assert the expected label layers and queries for them."""
+    loader = SequenceLoaderV4(reader)
+    layers = reader.open_component_readers(CameraLabelsComponent.Reader)
+    assert layers.keys() == expected["camera_labels"].keys()
+    for name, layer in expected["camera_labels"].items():
+        _check_layer(loader, layers[name], name, layer, expected)
+    _check_queries(loader, expected)
 
 
 def _check_layer(

@@ -1,4 +1,5 @@
 """Legacy stores of every dtype, codec, layout and name, as our code and zarr read them."""
+# bazel: data = ["//tests/legacy:archives"]
 
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 import zarr
 
 from ncore.stores.indexed_tar import IndexedTarStore
-from tests.compat.archives import shared_legacy
+from tests.compat.archives import PINNED, shared_legacy
 from tests.compat.store_expectations import (
     check_keys,
     check_members,
@@ -15,17 +16,14 @@ from tests.compat.store_expectations import (
     expectation_of,
 )
 
-LEGACY = shared_legacy()
-STORES = (
-    sorted(
-        path.with_name(path.name.removesuffix(".expected.json"))
-        for path in LEGACY.rglob("*.expected.json")
-        if not path.name.endswith(".api.expected.json")
-    )
-    if LEGACY
-    else []
+# Without the directory of further archives only the pinned ones are read.
+STORES = sorted(
+    path.with_name(path.name.removesuffix(".expected.json"))
+    for place in (PINNED, shared_legacy())
+    if place is not None
+    for path in place.rglob("*.expected.json")
+    if not path.name.endswith(".api.expected.json")
 )
-pytestmark = pytest.mark.skipif(not STORES, reason="no legacy archives; see tests/compat/archives")
 
 
 def _name(path: Path) -> str:
@@ -33,10 +31,14 @@ def _name(path: Path) -> str:
 
 
 each_store = pytest.mark.parametrize("path", STORES, ids=_name)
-# A directory's document lists keys only: it holds what default_itar holds.
+# The document of a large directory lists keys only: it holds what another one holds.
 each_group = pytest.mark.parametrize(
     "path", [path for path in STORES if expectation_of(path)["groups"]], ids=_name
 )
+
+
+def test_the_pinned_stores_are_there() -> None:
+    assert sum(PINNED in path.parents for path in STORES) == 7
 
 
 @each_store
@@ -59,9 +61,12 @@ def test_values_through_the_data_layer(path: Path) -> None:
     check_through_data_layer(path, expectation_of(path))
 
 
-@pytest.mark.parametrize("name", ["empty", "empty_consolidated"])
-def test_archives_without_nodes(name: str) -> None:
-    assert LEGACY is not None
-    store = IndexedTarStore(LEGACY / "empty" / f"{name}.itar")
-    with pytest.raises(FileNotFoundError):
-        zarr.open_group(store, mode="r", use_consolidated=False)
+@pytest.mark.parametrize("path", [path for path in STORES if path.stem.startswith("empty")])
+def test_archives_without_nodes(path: Path) -> None:
+    expected = expectation_of(path)
+    store = IndexedTarStore(path)
+    if expected["groups"]:
+        assert list(zarr.open_group(store, mode="r")) == []
+    else:
+        with pytest.raises(FileNotFoundError):
+            zarr.open_group(store, mode="r", use_consolidated=False)
