@@ -19,9 +19,10 @@ What imports do not tell stands in comments of the Python file::
     # bazel: size = "medium"    and likewise: timeout, tags, shard_count, env
     # bazel: optional = ["torch"]    imports that may be missing, so no dependency
 
-A test that speaks of NCORE_LEGACY_DIR, itself or through a helper of the tests,
-gets that variable. A hand-written end of a BUILD file, below a line
-`# Written by hand from here on.`, is kept.
+A list may go over several comments of one name. A test that speaks of
+NCORE_LEGACY_DIR, itself or through a helper of the tests, gets that variable. A
+hand-written end of a BUILD file, below a line `# Written by hand from here
+on.`, is kept.
 """
 
 import argparse

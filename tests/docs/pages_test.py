@@ -1,7 +1,9 @@
 """Every command and every piece of code in README and docs/ runs, or says why it cannot here."""
 # bazel: size = "large"
 # bazel: data = ["//:README.md", "//:.ci/run", "//docs:pages"]
-# bazel: deps = ["//ncore/cli:main", "//ncore", "//ncore/itar", "//ncore/stores", "//ncore/select", "//ncore/convert", "//ncore/transfer", "//ncore/data", "//ncore/data/v4"]  # noqa: E501
+# bazel: deps = ["//ncore", "//ncore/cli:main", "//ncore/itar", "//ncore/stores"]
+# bazel: deps = ["//ncore/select", "//ncore/convert", "//ncore/transfer"]
+# bazel: deps = ["//ncore/data", "//ncore/data/v4"]
 
 import os
 import stat

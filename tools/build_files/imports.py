@@ -77,7 +77,10 @@ def read_source(root: Path, path: Path) -> Source:
         raise Problem(f"{path}:{error.lineno}: {error.msg}") from error
     parts = path.with_suffix("").parts
     source = Source(path, ".".join(parts[:-1] if parts[-1] == "__init__" else parts))
-    source.directives = dict(_directives(path, text))
+    for key, value in _directives(path, text):
+        if isinstance(value, list):  # a long list goes over several comments
+            value = [*source.directives.get(key, []), *value]
+        source.directives[key] = value
     source.reads_legacy = "NCORE_LEGACY_DIR" in text
     _Visitor(source).visit(tree)
     return source
