@@ -24,6 +24,12 @@ def _convert() -> Run:
     return run
 
 
+def _itar() -> Run:
+    from ncore.cli.itar import run
+
+    return run
+
+
 def _transfer() -> Run:
     from ncore.cli.transfer import run
 
@@ -32,6 +38,7 @@ def _transfer() -> Run:
 
 COMMANDS: dict[str, Command] = {
     "convert": Command("zarr v2 to v3, in any container", _convert),
+    "itar": Command("look into archives, make, check and mend them", _itar),
     "transfer": Command("part of a zarr, up or down, from and to anywhere", _transfer),
 }
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -83,7 +83,7 @@ class Output:
         """Say on stderr why the command failed."""
         self._err.print(f"error: {printable(message, multiline=True)}")
 
-    def result(self, document: Any, text: "str | Table | None" = None) -> None:
+    def result(self, document: Any, text: "str | RenderableType | None" = None) -> None:
         """Print what the command was asked for.
 
         Args:

@@ -16,7 +16,6 @@ from typing import Any
 
 from zarr.storage import LocalStore
 
-from ncore.convert.durable import sync_file, sync_tree
 from ncore.convert.errors import LayoutError, SourceError
 from ncore.convert.hierarchy import CONSOLIDATED, V2_METADATA, read_hierarchy
 from ncore.convert.journal import Journal
@@ -28,6 +27,7 @@ from ncore.convert.report import ConversionReport
 from ncore.convert.source import DirectorySource
 from ncore.convert.translation import Action
 from ncore.convert.verify import Verifier
+from ncore.itar.durable import sync_file, sync_tree
 from ncore.itar.location import is_remote, local_path
 from ncore.stores.documents import inline_consolidated
 

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ncore.convert.durable import sync_file
 from ncore.convert.errors import SourceError, TargetExistsError
 from ncore.convert.journal import Journal
 from ncore.convert.target import Target
+from ncore.itar.durable import sync_file
 
 
 class ArchiveTarget(Target):

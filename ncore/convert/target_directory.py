@@ -12,11 +12,11 @@ from typing import Any
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
-from ncore.convert.durable import sync_file, sync_tree
 from ncore.convert.errors import TargetExistsError, UnstorableKeyError
 from ncore.convert.journal import Journal
 from ncore.convert.source import DirectorySource, Source
 from ncore.convert.target import Target
+from ncore.itar.durable import sync_file, sync_tree
 from ncore.stores.documents import inline_consolidated
 
 _NAME_MAX = 255

@@ -17,9 +17,9 @@ from zarr.abc.store import Store
 from zarr.core.sync import sync
 from zarr.storage import ZipStore
 
-from ncore.convert.durable import sync_file
 from ncore.convert.source import Source
 from ncore.convert.target_archive import ArchiveTarget
+from ncore.itar.durable import sync_file
 from ncore.stores.documents import inline_consolidated
 
 

@@ -21,6 +21,10 @@ _MOVE = 8 << 20
 _PAD = [bytes(n) for n in range(BLOCK)]
 
 
+class PayloadSizeError(ValueError):
+    """The pieces of a payload do not add up. The message lacks file and key."""
+
+
 class MemberLog:
     """Allocates, writes and reads spans of whole blocks. Not safe for threads by itself."""
 
@@ -74,18 +78,18 @@ class MemberLog:
         """Write a member whose payload of ``size`` bytes comes in pieces; return its offset.
 
         Raises:
-            ValueError: the pieces do not add up to ``size``. Nothing is then kept.
+            PayloadSizeError: the pieces do not add up to ``size``. Nothing is then kept.
         """
         self.flush()
         offset = at = self.end + len(header)
         self._file.pwrite([header], self.end)
         for chunk in chunks:
             if at + len(chunk) > offset + size:
-                raise ValueError(f"the payload is longer than the stated {size} bytes")
+                raise PayloadSizeError(f"the payload is longer than the stated {size} bytes")
             self._file.pwrite([chunk], at)
             at += len(chunk)
         if at != offset + size:
-            raise ValueError(f"the payload has {at - offset} bytes, not the stated {size}")
+            raise PayloadSizeError(f"the payload has {at - offset} bytes, not the stated {size}")
         self._file.pwrite([_PAD[-size % BLOCK]], at)
         self.end = self._flushed = offset + padded(size)
         return offset

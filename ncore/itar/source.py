@@ -2,11 +2,17 @@
 
 import mmap
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from ncore.itar.errors import ItarChangedError, ItarClosedError, ItarNotFoundError
+from ncore.itar.errors import (
+    ItarChangedError,
+    ItarClosedError,
+    ItarFormatError,
+    ItarNotFoundError,
+)
 
 _PREAD_MOST = 1 << 30
 """Linux reads at most 0x7ffff000 bytes a call."""
@@ -54,13 +60,18 @@ class FileSource:
 
         Raises:
             ItarNotFoundError: it does not exist.
+            ItarFormatError: it is a directory or another thing that is not a file.
         """
         self.path = Path(path)
         try:
-            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            # Without O_NONBLOCK opening a named pipe waits for a writer.
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             raise ItarNotFoundError(f"{self.path}: no such file") from None
-        self._size = os.fstat(self._fd).st_size
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise ItarFormatError(f"{self.path}: not a file, so it is not an itar archive")
+        self._size = status.st_size
         self._map: mmap.mmap | None = None
 
     @property

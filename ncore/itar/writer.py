@@ -17,7 +17,7 @@ from ncore.itar.errors import ItarClosedError, ItarError, ItarKeyError
 from ncore.itar.files import OS_FILES, Buffer, Files, WritableFile
 from ncore.itar.index_codec import encode_index
 from ncore.itar.location import is_remote, local_path
-from ncore.itar.member_log import MemberLog
+from ncore.itar.member_log import MemberLog, PayloadSizeError
 from ncore.itar.object_url import redact
 from ncore.itar.partial_target import PartialTarget
 from ncore.itar.reader import ItarReader
@@ -222,7 +222,7 @@ class ItarWriter:
             self._check_open()
             try:
                 offset = self._log.append_stream(header, size, digested())
-            except ValueError as error:
+            except PayloadSizeError as error:
                 raise ItarError(f"{self.path}: {key!r}: {error}") from None
             if key in self._at or key in self._deferred:
                 self._remove(key)

@@ -26,3 +26,11 @@ class ConsolidatedMetadataError(StoreError, ItarFormatError):
 
 class ConsolidatedMetadataWarning(UserWarning):
     """The consolidated metadata is missing or stale; the plain documents were read instead."""
+
+
+class PackError(StoreError, ValueError):
+    """What should be packed cannot be read, or cannot be a zarr's key. The message says which."""
+
+
+class UnpackError(StoreError, ValueError):
+    """A key cannot be a file below the target directory. The message says which and why."""

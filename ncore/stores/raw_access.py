@@ -1,6 +1,6 @@
 """Values of an archive as plain bytes, past zarr's buffers and its event loop."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ncore.itar.errors import ItarClosedError, ItarKeyError, ItarReadOnlyError
 from ncore.itar.index import Entry
@@ -53,9 +53,43 @@ class RawAccess:
             found.append(data)
         return found
 
+    def write(self, key: str, data: bytes | bytearray | memoryview) -> None:
+        """Store a value.
+
+        Raises:
+            ItarReadOnlyError: the store is not open for writing.
+        """
+        self._writing().set(key, data)
+
+    def write_stream(self, key: str, pieces: Iterable[bytes | memoryview], size: int) -> None:
+        """Store a value that comes in pieces, with no more than one of them in memory.
+
+        Args:
+            key: where; metadata documents are gathered in memory nevertheless.
+            pieces: the value in order.
+            size: their total in bytes.
+
+        Raises:
+            ItarError: they do not add up to ``size``; the archive is then as before.
+            ItarReadOnlyError: the store is not open for writing.
+        """
+        self._writing().set_stream(key, pieces, size)
+
     def keys(self) -> list[str]:
         """Return all keys in order, as :meth:`list` does."""
         return list(self._session.sorted_keys())
+
+    def holds(self, key: str) -> bool:
+        """Whether there is such a key, without an event loop."""
+        return self._session.exists(key)
+
+    def sorted_keys(self) -> Sequence[str]:
+        """Return all keys in order, decoded as they are looked at; valid until the next change."""
+        return self._session.sorted_keys()
+
+    def size_of_prefix(self, prefix: str) -> int:
+        """Return the stored bytes of all keys that begin with ``prefix``, without a scan."""
+        return self._session.size_of_prefix(prefix)
 
     def entry(self, key: str) -> Entry:
         """Return where a member of a finished archive lies, with its digests.

@@ -6,8 +6,9 @@ consolidated ones (docs/format.md, "Zarr v3 content").
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from ncore.itar.errors import ItarError
 from ncore.itar.files import Buffer
 from ncore.itar.reader import ItarReader
 from ncore.itar.writer import ItarWriter
@@ -70,6 +71,23 @@ class WriteSession:
                 self.writer.defer(key, bytes(data))
             else:
                 self.writer.set(key, data)
+            if new:
+                self._keys.add(key)
+
+    def set_stream(self, key: str, pieces: Iterable[Buffer], size: int) -> None:
+        """Store a value that comes in pieces of ``size`` bytes in all."""
+        if documents.is_document(key):
+            data = b"".join(pieces)
+            if len(data) != size:
+                raise ItarError(
+                    f"{self.writer.path}: {key!r}: the payload has {len(data)} bytes, "
+                    f"not the stated {size}"
+                )
+            self.set(key, data)
+            return
+        with self._lock:
+            new = key not in self.writer
+            self.writer.set_stream(key, pieces, size)
             if new:
                 self._keys.add(key)
 

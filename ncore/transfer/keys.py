@@ -7,17 +7,13 @@ goes through :func:`show_key`.
 
 import re
 
+from ncore.itar.safe_path import is_unsafe as is_unsafe
+from ncore.itar.safe_path import path_problem
 from ncore.transfer.errors import UnsafeKeyError
 
-# An empty, "." or ".." component (also a leading or trailing slash), a control
-# character (C0, DEL, C1), or a lone surrogate, which no UTF-8 key can hold.
-_UNSAFE = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
 )
-
-is_unsafe = _UNSAFE.search
-"""Truthy for a key that :func:`check_key` refuses."""
 
 
 def check_key(key: str) -> None:
@@ -27,18 +23,9 @@ def check_key(key: str) -> None:
         UnsafeKeyError: The key is empty or absolute, has an empty, ``.`` or
             ``..`` component, or holds a control character.
     """
-    found = is_unsafe(key)
-    if found is None:
-        return
-    if key.startswith("/"):
-        why = "it is absolute"
-    elif not key:
-        why = "it is empty"
-    elif found[0].strip("/.") == "":
-        why = "it has an empty, '.' or '..' component"
-    else:
-        why = f"it holds the control character {found[0]!a}"
-    raise UnsafeKeyError(f"refused the key {show_key(key)!r}: {why}")
+    why = path_problem(key)
+    if why:
+        raise UnsafeKeyError(f"refused the key {show_key(key)!r}: {why}")
 
 
 def show_key(key: str) -> str:

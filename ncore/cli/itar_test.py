@@ -1,0 +1,170 @@
+"""Tests of ``ncore itar``."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+import zarr
+
+from ncore.cli import itar, main
+from ncore.itar.testing.range_server import RangeServer
+from ncore.itar.writer import ItarWriter
+from ncore.stores.indexed_tar import IndexedTarStore
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with IndexedTarStore("a.zarr.itar", "w") as store:
+        root = zarr.create_group(store, attributes={"x": 1})
+        array = root.create_array("g/b", shape=(100,), chunks=(10,), dtype="i4")
+        array[:50] = np.arange(50)
+    return tmp_path
+
+
+@pytest.fixture
+def run(capfd):
+    """Run a command; return (exit code, stdout, stderr)."""
+
+    def run(*argv: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as exit_:
+            itar.run(argv)
+        shown = capfd.readouterr()
+        assert "Traceback" not in shown.err
+        return exit_.value.code or 0, shown.out, shown.err
+
+    return run
+
+
+def test_info(here, run):
+    code, shown, _ = run("info", "a.zarr.itar")
+    assert code == 0
+    assert "2 groups, 1 arrays, 5 chunks" in shown
+    assert "zarr.cbor.xz" in shown
+    document = json.loads(run("info", "--json", "a.zarr.itar")[1])
+    assert document["file_bytes"] == (here / "a.zarr.itar").stat().st_size
+    assert document["dead_bytes"] == 0
+
+
+def test_ls(here, run):
+    assert run("ls", "a.zarr.itar")[1].splitlines() == ["g/", "zarr.json"]
+    assert run("ls", "a.zarr.itar", "g/b/c")[1].splitlines() == ["g/b/c/" + c for c in "01234"]
+    found = run("ls", "-R", "a.zarr.itar", "--zarr", "glob:**/zarr.json")[1].splitlines()
+    assert found == ["g/b/zarr.json", "g/zarr.json", "zarr.json"]
+    line = run("ls", "-l", "a.zarr.itar", "g/b/c/0")[1].split()
+    [entry] = json.loads(run("ls", "--json", "a.zarr.itar", "g/b/c/0")[1])
+    assert line == [str(entry["size"]), str(entry["offset"]), entry["crc32c"], "g/b/c/0"]
+    code, _, error = run("ls", "a.zarr.itar", "h")
+    assert (code, error) == (1, "error: a.zarr.itar: nothing at 'h'\n")
+
+
+def test_keys_cannot_write_to_the_terminal(here, run):
+    with ItarWriter("h.itar") as writer:
+        writer.set("\x1b[2Jboo", b"x")
+    for argv in (["ls", "h.itar"], ["ls", "-l", "h.itar"], ["info", "h.itar"], ["tree", "h.itar"]):
+        code, shown, _ = run(*argv)
+        assert code == 0
+        assert "\x1b" not in shown
+    assert "\\x1b[2Jboo" in run("ls", "h.itar")[1]
+
+
+def test_cat(here, run):
+    code, shown, _ = run("cat", "a.zarr.itar", "zarr.json")
+    assert code == 0
+    assert json.loads(shown)["attributes"] == {"x": 1}
+    [value] = json.loads(run("cat", "--json", "a.zarr.itar", "g/b/c/0")[1])
+    with IndexedTarStore("a.zarr.itar") as store:
+        assert base64.b64decode(value["base64"]) == store.read("g/b/c/0")
+    code, shown, error = run("cat", "a.zarr.itar", "zarr.json", "nope")
+    assert (code, shown, error) == (1, "", "error: a.zarr.itar: no key 'nope'\n")
+
+
+def test_tree(here, run):
+    shown = run("tree", "a.zarr.itar")[1]
+    assert shown.splitlines()[0] == "a.zarr.itar  1 attribute"
+    assert "└── g\n    └── b  100 int32  chunks 10  bytes(little) → zstd" in shown
+    assert "5 of 10 chunks" in shown
+    assert "b  100" not in run("tree", "--depth", "1", "a.zarr.itar")[1]
+    nodes = json.loads(run("tree", "--json", "a.zarr.itar", "g")[1])["nodes"]
+    assert [node["path"] for node in nodes] == ["g", "g/b"]
+    assert nodes[1]["logical_bytes"] == 400
+
+
+def test_pack_and_unpack(here, run):
+    code, shown, _ = run("unpack", "a.zarr.itar", "a.zarr")
+    assert code == 0
+    assert "a.zarr: 8 files" in shown
+    assert zarr.open_group("a.zarr", mode="r")["g/b"][49] == 49
+    code, _, error = run("unpack", "a.zarr.itar", "a.zarr")
+    assert code == 1
+    assert "--overwrite" in error
+    code, shown, _ = run("pack", "--md5", "a.zarr", "b.zarr.itar", "--json")
+    assert code == 0
+    assert json.loads(shown)["members"] == 8
+    assert run("info", "--json", "b.zarr.itar")[1].count("md5") == 1
+    assert run("pack", "a.zarr", "b.zarr.itar")[0] == 1
+    assert run("pack", "a.zarr", "b.zarr.itar", "--overwrite")[0] == 0
+    assert "nothing was written" in run("pack", "a.zarr", "c.zarr.itar", "--dry-run")[1]
+    assert sorted(p.name for p in here.iterdir()) == ["a.zarr", "a.zarr.itar", "b.zarr.itar"]
+    (here / "plain").mkdir()
+    assert "no zarr begins here" in run("pack", "plain", "plain.itar")[2]
+
+
+def test_over_http(here, run):
+    with RangeServer({"a.zarr.itar": (here / "a.zarr.itar").read_bytes()}) as server:
+        url = f"{server.url}/a.zarr.itar"
+        for argv in (["info"], ["ls", "-lR"], ["tree"]):
+            server.requests.clear()
+            code, shown, _ = run(*argv, url)
+            assert code == 0
+            assert shown.replace(url, "a.zarr.itar") == run(*argv, "a.zarr.itar")[1]
+            assert len(server.requests) == 1
+        assert run("cat", url, "g/b/c/1")[0] == 0
+        assert run("unpack", url, "a.zarr", "--storage-option", "concurrency=4")[0] == 0
+        code, _, error = run("ls", f"{server.url}/nope.itar")
+        assert code == 1
+        assert "nope.itar" in error
+    assert zarr.open_group("a.zarr", mode="r")["g/b"][49] == 49
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        (),
+        ("boat",),
+        ("ls",),
+        ("ls", "a.zarr.itar", "--storage-option", "secret"),
+        ("ls", "a.zarr.itar", "--storage-option", "concurrency=x"),
+        ("cat", "a.zarr.itar"),
+    ],
+)
+def test_wrong_usage(here, run, argv):
+    code, _, error = run(*argv)
+    assert code == 2
+    assert "secret" not in error
+
+
+@pytest.mark.parametrize("argv", [("info",), ("ls",), ("tree",), ("cat", "k"), ("unpack", "out")])
+def test_what_is_no_archive(here, run, argv):
+    (here / "text").write_text("hello " * 1000)
+    command, *rest = argv
+    for name in ("text", "nothing", "."):
+        code, _, error = run(command, name, *rest)
+        assert code == 1
+        assert error.startswith("error: ")
+        assert name in error
+
+
+def test_every_command_has_an_example(run):
+    commands = next(a for a in itar.make_parser()._actions if a.choices).choices
+    for name in commands:
+        code, shown, _ = run(name, "--help")
+        assert code == 0
+        assert f"ncore itar {name} " in shown.partition("example:")[2]
+
+
+def test_ncore_knows_the_command(capsys):
+    with pytest.raises(SystemExit):
+        main.run(["help", "itar"])
+    assert "ncore itar pack" in capsys.readouterr().out
