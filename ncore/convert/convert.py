@@ -8,7 +8,7 @@ from typing import Any
 
 from ncore.convert.errors import TargetExistsError, UnstorableKeyError
 from ncore.convert.hierarchy import V2_METADATA, read_hierarchy
-from ncore.convert.locations import open_source, open_target
+from ncore.convert.locations import open_source, open_target, split_archive
 from ncore.convert.options import ConvertOptions
 from ncore.convert.plan import ArrayPlan, Plan, make_plan, refuse_unsupported, report_array
 from ncore.convert.progress import NoProgress, Progress
@@ -33,8 +33,9 @@ def convert(
     """Convert a zarr v2 store to v3.
 
     Args:
-        source: a directory or an ``.itar`` file.
-        target: likewise, chosen by its name; None plans only.
+        source: a directory, an ``.itar``, ``.zip`` or ``.ozx`` file, a URL; or a node
+            inside one of these, ``x.zarr.itar/path/of/node``.
+        target: likewise, but a whole one, chosen by its name; None plans only.
         options: choices of the user.
         progress: told what is being done.
 
@@ -45,10 +46,11 @@ def convert(
         ConvertError: see `convert_store`.
     """
     options = options or ConvertOptions()
-    opened = open_source(source, options.storage_options)
+    archive, root = split_archive(source)
+    opened = open_source(archive, options.storage_options)
     try:
         to = None if target is None else open_target(target, options.jobs, options.storage_options)
-        return convert_store(opened, to, options, progress)
+        return convert_store(opened, to, options, progress, root)
     finally:
         opened.close()
 

@@ -15,6 +15,7 @@ from ncore.convert.target_zip import ZipTarget
 from ncore.itar import location as itar_location
 from ncore.itar.errors import ItarError
 from ncore.itar.object_url import OBJECT_SCHEMES, redact, scheme_of
+from ncore.select.zarr_boundary import split_zarr_location
 
 ZIP_SUFFIXES = (".zip", ".ozx")
 
@@ -23,6 +24,19 @@ def suffix_of(location: str) -> str:
     """The suffix of a path or URL (``.itar``), in lower case."""
     path = location.partition("?")[0] if scheme_of(location) in ("http", "https") else location
     return PurePosixPath(path.rstrip("/")).suffix.lower()
+
+
+def split_archive(location: str) -> tuple[str, str]:
+    """Part ``x.zarr.itar/a/b`` into the archive and the path of a node in it.
+
+    A directory or a prefix needs no parting: a node of it is a directory or prefix.
+    """
+    if not itar_location.is_remote(location) and Path(location).exists():
+        return location, ""
+    parts = split_zarr_location(location)
+    if parts is None or not parts[1] or suffix_of(parts[0]) not in (".itar", *ZIP_SUFFIXES):
+        return location, ""
+    return parts[0], parts[1].strip("/")
 
 
 def open_source(location: str, storage_options: Mapping[str, Any] | None = None) -> Source:

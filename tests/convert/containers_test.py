@@ -67,6 +67,20 @@ def test_any_to_any(old: str, new: str, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([old, target.name])
 
 
+@pytest.mark.parametrize("old", CONTAINERS)
+def test_a_node_inside(old: str, tmp_path: Path) -> None:
+    _make(tmp_path / old)
+    convert(f"{tmp_path / old}/g", str(tmp_path / "g.zarr"))
+    root = _open(tmp_path / "g.zarr")
+    assert [*root] == ["b"]
+    np.testing.assert_array_equal(root["b"][...], np.arange(6.0).reshape(2, 3))
+    convert(f"{tmp_path / old}/g/b", str(tmp_path / "b.zarr.itar"))
+    array = zarr.open_array(IndexedTarStore(tmp_path / "b.zarr.itar"), mode="r")
+    assert array[1, 2] == 5
+    with pytest.raises(SourceError):
+        convert(f"{tmp_path / old}/absent", str(tmp_path / "x.zarr"))
+
+
 def test_a_zip_of_a_folder(tmp_path: Path) -> None:
     _make(tmp_path / "x.zarr")
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
