@@ -109,7 +109,10 @@ def _add_upload(commands: Any) -> None:
         "dandiset.yaml lies above SOURCE",
     )
     parser.add_argument(
-        "-i", "--dandi-instance", metavar="NAME", default="dandi", help="without --to (dandi)"
+        "-i",
+        "--dandi-instance",
+        metavar="NAME",
+        help="archive of that dandiset (default: where it was downloaded from, else dandi)",
     )
     _add_filters(parser)
     parser.add_argument(

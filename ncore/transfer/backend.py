@@ -271,7 +271,9 @@ class Root:
         backend: Lists and reads it.
         path: Where it lies below what the user named, ``/`` between
             components: what a download creates in the output directory
-            (``"x.ome.zarr"``; with ``--preserve-tree`` ``tree_path``).
+            (``"x.ome.zarr"``; with ``--preserve-tree`` ``tree_path``). Of a
+            plain file it ends in the file's name, which is also the key of
+            the backend's one entry.
         tree_path: Its path from the top of the dandiset, bucket or server.
         is_zarr: Filters apply. A plain file is copied whole.
         kind: ``"zarr"``, ``"file"`` or ``"folder"``.

@@ -9,9 +9,10 @@ from ncore.select.locations import Location
 from ncore.select.selection import ZarrSelection
 from ncore.select.zarr_boundary import is_zarr_name
 from ncore.transfer.backend import Root
+from ncore.transfer.dandiset_file import name_dandiset
 from ncore.transfer.errors import LocationError, NoMatchError, TransferError, UnsafeKeyError
 from ncore.transfer.execute import Options, transfer
-from ncore.transfer.keys import check_key
+from ncore.transfer.keys import check_key, parent_of
 from ncore.transfer.listing import only_metadata
 from ncore.transfer.local import LocalBackend
 from ncore.transfer.plan import Existing, Extra, Policy
@@ -102,6 +103,8 @@ async def _download(
     async for root in open_roots(location, open_options, is_selected=is_selected):
         roots += 1
         path = target_path(request, root, roots)
+        if request.preserve_tree and roots == 1 and not request.options.dry_run:
+            name_dandiset(location, root, request.output)
         target = local_target(path) if root.is_zarr else LocalBackend(path)
         try:
             report = await transfer(
@@ -133,8 +136,11 @@ def target_path(request: Download, root: Root, number: int) -> Path:
             raise LocationError(f"{request.output}: names one zarr, but several are downloaded")
         return request.output
     path = root.tree_path if request.preserve_tree else root.path
-    if not path:
-        return request.output
+    if root.kind == "file":
+        check_key(path)
+        path = parent_of(path)
+        if not path:
+            return request.output
     if root.kind == "archive":
         above, slash, name = path.rpartition("/")
         path = above + slash + name_of_directory(name)

@@ -107,7 +107,7 @@ async def _level(root: Root, subpath: str) -> AsyncIterator[Line]:
 
 
 def _path(root: Root, key: str) -> str:
-    return f"{root.path}/{key}" if root.path else key
+    return f"{root.path}/{key}" if root.kind != "file" else root.path
 
 
 def _line(root: Root, entry: Entry) -> Line:

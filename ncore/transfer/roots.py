@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from ncore.select.location_parser import parse_location
 from ncore.select.locations import (
@@ -108,7 +109,7 @@ def _local_root(location: LocalPath, options: OpenOptions, is_selected: bool) ->
         return Root(_itar_source(os.fspath(path), {}, is_local=True), name, name, kind="archive")
     _refuse_zip(name, is_selected)
     backend = LocalBackend(path.parent, must_exist=True, follow_links=True, only=name)
-    return Root(backend, "", "", is_zarr=False, kind="file")
+    return Root(backend, name, name, is_zarr=False, kind="file")
 
 
 async def _object_root(location: ObjectURL, options: OpenOptions, is_selected: bool) -> Root:
@@ -130,7 +131,7 @@ async def _object_root(location: ObjectURL, options: OpenOptions, is_selected: b
                 bucket, above, storage, must_exist=True, only=only, etag_is_md5=etag_is_md5
             )
             if await one.stat(only) is not None:
-                return Root(one, "", above, is_zarr=False, kind="file")
+                return Root(one, name, location.key, is_zarr=False, kind="file")
     backend = ObjectBackend(bucket, location.key, storage, must_exist=True, etag_is_md5=etag_is_md5)
     return Root(backend, name, f"{location.bucket}/{location.key}".rstrip("/"), kind=kind)
 
@@ -144,7 +145,7 @@ def _bucket(location: ObjectURL, options: OpenOptions) -> tuple[str, dict[str, A
 
 
 def _http_root(location: HttpURL, options: OpenOptions, is_selected: bool) -> Root:
-    name = location.url.rstrip("/").rpartition("/")[2]
+    name = unquote(location.url.rstrip("/").rpartition("/")[2])
     if name.endswith(_ARCHIVES) and (is_selected or not options.whole):
         source = _itar_source(location.request_url(), options.storage, is_local=False)
         return Root(source, name, name, kind="archive")
@@ -153,7 +154,7 @@ def _http_root(location: HttpURL, options: OpenOptions, is_selected: bool) -> Ro
     if is_zarr_name(name) and not name.endswith((*_ZIPS, *_ARCHIVES)):
         return Root(HttpZarr(location), name, name)
     _refuse_zip(name, is_selected)
-    return Root(HttpFile(location), "", "", is_zarr=False, kind="file")
+    return Root(HttpFile(location), name, name, is_zarr=False, kind="file")
 
 
 def _refuse_zip(name: str, is_selected: bool) -> None:

@@ -1,15 +1,13 @@
 """Uploading: local zarrs (or any other place) to a dandiset, bucket, directory or archive."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from urllib.parse import quote
 
 from ncore.select.location_parser import without_secrets
-from ncore.select.locations import LocalPath, Location
+from ncore.select.locations import Location
 from ncore.select.selection import ZarrSelection
 from ncore.transfer.backend import Root, Source
+from ncore.transfer.dandiset_file import own_dandiset
 from ncore.transfer.download import failed
 from ncore.transfer.errors import LocationError, TransferError
 from ncore.transfer.execute import Options, transfer
@@ -30,9 +28,6 @@ from ncore.transfer.roots import (
 MODES = {"full": Extra.DELETE, "patch": Extra.KEEP, "subtree": Extra.SUBTREE}
 """Upload modes, and what each does about entries that only the target has."""
 
-_DANDISET_FILE = "dandiset.yaml"
-_IDENTIFIER = re.compile(r"^identifier:\s*['\"]?(?:[A-Z-]+:)?([0-9]{6})\b", re.M)
-
 
 @dataclass(frozen=True)
 class Upload:
@@ -45,7 +40,8 @@ class Upload:
         selection: Filters, for every source.
         mode: ``"full"``, ``"patch"`` or ``"subtree"``.
         existing: What to do about entries that are there.
-        instance: Archive of the dandiset where ``to`` is None.
+        instance: Archive of the dandiset where ``to`` is None; None takes the
+            one it was downloaded from.
         open: How places are opened.
         options: How transfers are carried out.
     """
@@ -55,7 +51,7 @@ class Upload:
     selection: ZarrSelection = field(default_factory=ZarrSelection)
     mode: str = "full"
     existing: Existing = Existing.OVERWRITE_DIFFERENT
-    instance: str = "dandi"
+    instance: str | None = None
     open: OpenOptions = field(default_factory=OpenOptions)
     options: Options = field(default_factory=Options)
 
@@ -85,7 +81,7 @@ async def upload(request: Upload, reporter: Reporter | None = None) -> list[Repo
         try:
             is_selected = not selection_for(location, request.selection).is_everything
             async for root in open_roots(location, open_options, is_selected=is_selected):
-                target = to if to is not None else _own_dandiset(location, request.instance)
+                target = to if to is not None else own_dandiset(location, request.instance)
                 reports.append(
                     await _upload(request, location, root, target, open_options, reporter)
                 )
@@ -136,26 +132,3 @@ async def has_directory(source: Source, path: str) -> bool:
     async for _ in source.list(path + "/"):
         return True
     return False
-
-
-def _own_dandiset(location: Location, instance: str) -> Location:
-    """Return the place in a dandiset that a local path stands for.
-
-    Raises:
-        LocationError: It is in no dandiset's directory.
-    """
-    if isinstance(location, LocalPath):
-        path = Path(location.path).absolute()
-        for directory in path.parents:
-            file = directory / _DANDISET_FILE
-            if not file.is_file():
-                continue
-            found = _IDENTIFIER.search(file.read_text("utf-8", "replace"))
-            if found is None:
-                raise LocationError(f"{file}: has no identifier of a dandiset; name it with --to")
-            folder = path.parent.relative_to(directory).as_posix()
-            inside = "" if folder == "." else f"{quote(folder)}/"
-            return parse(f"dandi://{instance}/{found[1]}/{inside}", OpenOptions())
-    raise LocationError(
-        f"{location}: is not below a directory with a {_DANDISET_FILE}; say where to with --to"
-    )
