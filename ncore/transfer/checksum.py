@@ -208,16 +208,53 @@ class SortedWalk:
             yield entry
         self._current, self._last = current, last
 
+    @property
+    def open_directory(self) -> str:
+        """The innermost directory that more entries may follow in."""
+        return self._current.prefix[:-1]
+
+    def leave(self) -> DirectoryEntry:
+        """Close the innermost open directory and return it."""
+        current = self._current
+        done = current.digest()
+        if self._stack:
+            self._current = self._stack.pop()
+            self._current.directories.append((current.name, done))
+        return DirectoryEntry(current.prefix[:-1], done)
+
+    def take_directory(self, directory: DirectoryEntry) -> None:
+        """Take a directory as a whole, by its digest; what it lies in must be open.
+
+        Raises:
+            ChecksumError: It is out of order, or lies in no open directory.
+        """
+        path, digest = directory
+        prefix = self._current.prefix
+        name = path[len(prefix) :]
+        if not path.startswith(prefix) or "/" in name or name in _UNCLEAN_NAMES:
+            raise ChecksumError(f"directory {path!r} does not lie in {self.open_directory!r}")
+        if f"{path}/" <= self._last:
+            raise ChecksumError(f"directory {path!r} is not in order")
+        self._current.directories.append((name, digest))
+        self._last = f"{path}/\U0010ffff"
+
+    def enter(self, path: str) -> Iterator[DirectoryEntry]:
+        """Yield what ends, and open what begins, before something directly in ``path``."""
+        wanted = f"{path}/" if path else ""
+        while not wanted.startswith(self._current.prefix):
+            yield self.leave()
+        while len(prefix := self._current.prefix) < len(wanted):
+            name = wanted[len(prefix) :].partition("/")[0]
+            if name in _UNCLEAN_NAMES:
+                raise ChecksumError(f"directory {path!r} is not a path inside a zarr")
+            self._stack.append(self._current)
+            self._current = _OpenDirectory(f"{prefix}{name}/", name)
+
     def finish(self) -> Iterator[DirectoryEntry]:
         """Yield the directories that are still open; the root last."""
-        current = self._current
-        while True:
-            done = current.digest()
-            yield DirectoryEntry(current.prefix[:-1], done)
-            if not self._stack:
-                return
-            name, current = current.name, self._stack.pop()
-            current.directories.append((name, done))
+        while self._stack:
+            yield self.leave()
+        yield self.leave()
 
 
 def walk_sorted(entries: Iterable[ZarrEntry]) -> Iterator[ZarrEntry | DirectoryEntry]:
