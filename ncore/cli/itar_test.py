@@ -168,3 +168,66 @@ def test_ncore_knows_the_command(capsys):
     with pytest.raises(SystemExit):
         main.run(["help", "itar"])
     assert "ncore itar pack" in capsys.readouterr().out
+
+
+def test_verify(here, run):
+    code, shown, _ = run("verify", "--decode", "a.zarr.itar")
+    assert code == 0
+    assert "a.zarr.itar: good (8 headers, CRC-32C of " in shown
+    assert "5 chunks decoded" in shown
+    [entry] = json.loads(run("ls", "--json", "a.zarr.itar", "g/b/c/0")[1])
+    with open("a.zarr.itar", "r+b") as file:
+        file.seek(entry["offset"])
+        file.write(b"\xff\xff\xff\xff")
+    code, shown, _ = run("verify", "--decode", "a.zarr.itar")
+    assert code == 1
+    assert "crc32c    g/b/c/0: CRC-32C is" in shown
+    assert "decode    g/b/c/0: does not decode" in shown
+    code, shown, _ = run("verify", "--json", "a.zarr.itar")
+    assert code == 1
+    assert [p["kind"] for p in json.loads(shown)["problems"]] == ["crc32c"]
+    assert run("verify", "--no-payloads", "a.zarr.itar")[0] == 0
+
+
+def test_repack(here, run):
+    code, shown, _ = run("repack", "a.zarr.itar", "--dry-run")
+    assert (code, shown) == (0, "a.zarr.itar: 0 dead bytes would go; nothing was written\n")
+    before = (here / "a.zarr.itar").read_bytes()
+    code, shown, _ = run("repack", "a.zarr.itar", "b.zarr.itar", "--md5", "--json")
+    assert code == 0
+    assert json.loads(shown)["members"] == 8
+    assert run("verify", "b.zarr.itar")[1].count("MD5 of") == 1
+    assert run("repack", "a.zarr.itar", "b.zarr.itar")[0] == 1
+    assert run("repack", "a.zarr.itar", "b.zarr.itar", "--overwrite")[0] == 0
+    assert (here / "b.zarr.itar").read_bytes() == before
+    assert run("repack", "a.zarr.itar")[0] == 0
+    assert run("repack", "a.zarr.itar", "--index-preset", "12")[0] == 2
+
+
+def test_recover(here, run):
+    data = (here / "a.zarr.itar").read_bytes()
+    [entry] = json.loads(run("ls", "--json", "a.zarr.itar", "g/b/c/4")[1])
+    (here / "cut.zarr.itar").write_bytes(data[: entry["offset"] + 2])
+    code, shown, _ = run("recover", "--dry-run", "cut.zarr.itar")
+    assert code == 0
+    assert "4 members" in shown
+    assert "lost: 'g/b/c/4'" in shown
+    assert run("recover", "cut.zarr.itar")[0] == 2
+    code, shown, _ = run("recover", "cut.zarr.itar", "new.zarr.itar", "--json")
+    assert code == 0
+    assert json.loads(shown)["cut_key"] == "g/b/c/4"
+    assert json.loads(shown)["lost_anything"] is True
+    assert run("recover", "cut.zarr.itar", "new.zarr.itar")[0] == 1
+    assert run("verify", "new.zarr.itar")[0] == 0
+
+
+def test_recover_what_a_dead_writer_left(here, run):
+    store = IndexedTarStore("d.zarr.itar", "w")
+    zarr.create_group(store).create_array("x", data=np.arange(5))
+    store.__exit__(KeyboardInterrupt, None, None)
+    assert not (here / "d.zarr.itar").exists()
+    code, shown, _ = run("recover", "d.zarr.itar")
+    assert code == 0
+    assert "from the writer's journal" in shown
+    with IndexedTarStore("d.zarr.itar") as found:
+        assert zarr.open_group(found, mode="r")["x"][:].tolist() == [0, 1, 2, 3, 4]

@@ -9,12 +9,17 @@ from rich.text import Text
 
 from ncore.cli.output import printable
 from ncore.convert.summary import human_size
+from ncore.itar.recover import RecoveryReport
+from ncore.itar.repack import RepackReport
+from ncore.itar.verify import VerifyReport
 from ncore.stores.archive import ArchiveInfo, ListedKey
 from ncore.stores.hierarchy import Hierarchy, Node
 from ncore.stores.pack import PackReport
+from ncore.stores.recovery import ZarrRecoveryReport
 from ncore.stores.unpack import UnpackReport
 
 _TOP_SHOWN = 20
+_PROBLEMS_SHOWN = 20
 
 
 def info(found: ArchiveInfo) -> RenderableType:
@@ -125,6 +130,73 @@ def unpacked(report: UnpackReport) -> str:
             f"{report.target}; nothing was written"
         )
     return f"{report.target}: {report.files:,} files, {human_size(report.bytes)}"
+
+
+def verified(report: VerifyReport, decoded: int | None, *, payloads: bool) -> str:
+    """What ``verify`` found."""
+    lines = [
+        f"{problem.kind:8}  {problem.key or '-'}: {problem.message}"
+        for problem in report.problems[:_PROBLEMS_SHOWN]
+    ]
+    if len(report.problems) > _PROBLEMS_SHOWN:
+        lines.append(f"and {len(report.problems) - _PROBLEMS_SHOWN} more; --json has all")
+    looked = [f"{report.members:,} headers"]
+    if payloads:
+        for name, there in (("CRC-32C", report.with_crc32c), ("MD5", report.with_md5)):
+            if there:
+                looked.append(f"{name} of {human_size(report.payload_bytes)}")
+        if not report.with_crc32c and not report.with_md5:
+            looked.append("no checksums to compare (ncore itar repack adds them)")
+    if decoded is not None:
+        looked.append(f"{decoded:,} chunks decoded")
+    if report.dead_bytes:
+        looked.append(f"{human_size(report.dead_bytes)} of dead space")
+    state = "good" if report.ok else f"{len(report.problems):,} problems"
+    return "\n".join([*lines, f"{report.name}: {state} ({', '.join(looked)})"])
+
+
+def repacked(report: RepackReport) -> str:
+    """What ``repack`` did."""
+    return (
+        f"{report.output}: {report.members:,} members, {human_size(report.size_before)} → "
+        f"{human_size(report.size_after)}, {report.dead_bytes:,} dead bytes gone"
+    )
+
+
+def recovered(report: RecoveryReport, hierarchy: ZarrRecoveryReport | None) -> str:
+    """What ``recover`` found, and lost."""
+    lines = []
+    if report.intact:
+        lines.append(f"{report.source} is a finished archive with a good index")
+    if report.deferred:
+        lines.append(f"{len(report.deferred):,} metadata documents are from the writer's journal")
+    if report.superseded:
+        lines.append(f"{report.superseded:,} members were superseded by later ones of their key")
+    if report.cut_key is not None:
+        lines.append(
+            f"lost: {report.cut_key!r}, inside which the file ends ({report.cut_missing:,} bytes "
+            "are missing)"
+        )
+    for start, stop in report.gaps[:_PROBLEMS_SHOWN]:
+        lines.append(f"lost: whatever was in the damaged bytes {start:,} to {stop:,}")
+    if len(report.gaps) > _PROBLEMS_SHOWN:
+        lines.append(f"and {len(report.gaps) - _PROBLEMS_SHOWN} more such spans; --json has all")
+    if report.unusable:
+        lines.append(f"lost: {len(report.unusable)} members whose names cannot be keys")
+    found = f"{report.members:,} members, {human_size(report.payload_bytes)}"
+    if hierarchy is None:
+        return "\n".join(
+            [*lines, f"{report.source}: {found} can be recovered; nothing was written"]
+        )
+    if hierarchy.made_groups:
+        lines.append(
+            f"{len(hierarchy.made_groups)} groups lost their metadata and were made anew without "
+            "attributes"
+        )
+    if hierarchy.orphans:
+        lines.append(f"{hierarchy.orphans:,} values lie below no array whose metadata is known")
+    nodes = f"{len(hierarchy.nodes):,} groups and arrays"
+    return "\n".join([*lines, f"{report.output}: {found}, {nodes}"])
 
 
 def upsets_terminal(data: bytes) -> bool:

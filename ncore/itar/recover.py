@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ncore.itar.deferred_journal import journal_path, read_journal
-from ncore.itar.errors import ItarError, ItarFormatError, ItarNotFoundError
+from ncore.itar.durable import sync_file
+from ncore.itar.errors import ItarError, ItarExistsError, ItarFormatError, ItarNotFoundError
+from ncore.itar.lock import WriterLock
 from ncore.itar.partial_target import partial_path
 from ncore.itar.reader import ItarReader
 from ncore.itar.scan import ScanReport, scan_members
@@ -68,12 +70,39 @@ def recover(
     Raises:
         ItarNotFoundError: neither ``path`` nor its partial file exists.
         ItarExistsError: ``output`` exists and may not be replaced.
+        ItarLockedError: the writer of the partial file is still at work.
         ItarError: there is nothing in it to recover.
     """
     damaged = _find_source(Path(path))
-    report = RecoveryReport(str(damaged), os.fspath(output))
-    if Path(output).exists() and Path(output).samefile(damaged):
+    archive = Path(output)
+    if archive.exists() and archive.samefile(damaged):
         raise ItarError(f"{damaged}: recover into another file; this one is only read")
+    own_partial = partial_path(archive)
+    if not (own_partial.exists() and own_partial.samefile(damaged)):
+        return _recover(damaged, archive, overwrite, finish, progress)
+    # A writer of this name would begin by emptying the file that is to be read.
+    lock = WriterLock(archive)
+    try:
+        if archive.exists() and not overwrite:
+            raise ItarExistsError(f"{archive}: already exists")
+        beside = archive.with_name(archive.name + ".recovered")
+        report = _recover(damaged, beside, True, finish, progress)
+        beside.replace(archive)
+        sync_file(archive.parent)
+    finally:
+        lock.release()
+    report.output = str(archive)
+    return report
+
+
+def _recover(
+    damaged: Path,
+    output: Path,
+    overwrite: bool,
+    finish: Callable[[ItarWriter, RecoveryReport], None] | None,
+    progress: Callable[[int, int], None] | None,
+) -> RecoveryReport:
+    report = RecoveryReport(str(damaged), str(output))
     deferred = read_journal(journal_path(damaged))
     with FileSource(damaged) as source:
         chosen = _choose(source, report)
@@ -92,14 +121,32 @@ def recover(
             for key, value in deferred.items():
                 writer.defer(key, value)
                 report.deferred.append(key)
-            report.members = len(writer)
-            report.payload_bytes = sum(map(writer.getsize, writer.keys()))
             if finish is not None:
                 finish(writer, report)
+            report.members = len(writer)
+            report.payload_bytes = sum(map(writer.getsize, writer.keys()))
         except BaseException:
             writer.discard()
             raise
         writer.close()
+    return report
+
+
+def survey(path: str | os.PathLike[str]) -> RecoveryReport:
+    """Return what :func:`recover` would find, without writing anything.
+
+    Raises:
+        ItarNotFoundError: neither ``path`` nor its partial file exists.
+    """
+    damaged = _find_source(Path(path))
+    report = RecoveryReport(str(damaged), "")
+    deferred = read_journal(journal_path(damaged))
+    with FileSource(damaged) as source:
+        sizes = {key: size for key, (_, size) in _choose(source, report).items()}
+    sizes.update((key, len(value)) for key, value in deferred.items())
+    report.deferred = list(deferred)
+    report.members = len(sizes)
+    report.payload_bytes = sum(sizes.values())
     return report
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ncore.itar.errors import ItarError, ItarExistsError, ItarNotFoundError
+from ncore.itar.errors import ItarError, ItarExistsError, ItarLockedError, ItarNotFoundError
 from ncore.itar.reader import ItarReader
 from ncore.itar.recover import recover
 from ncore.itar.scan import ScanReport, scan_members
@@ -148,3 +148,27 @@ def test_what_is_refused(archive: Path, tmp_path: Path) -> None:
         recover(tmp_path / "empty", tmp_path / "out", overwrite=True)
     assert (tmp_path / "out").read_bytes() == b"old"
     assert sorted(os.listdir(tmp_path)) == ["empty", "f.itar", "out"]  # noqa: PTH208
+
+
+def test_the_partial_file_is_only_read_also_under_its_own_name(tmp_path):
+    path = tmp_path / "a.itar"
+    writer = ItarWriter(path)
+    writer.set("k", b"v" * 1000)
+    with pytest.raises(ItarLockedError, match="another writer"):
+        recover(path, path)
+    writer.defer("late", b"w")
+    writer.suspend()
+    partial = tmp_path / "a.itar.partial"
+    before = partial.read_bytes()
+    report = recover(path, path)
+    assert (report.members, report.deferred, report.output) == (2, ["late"], str(path))
+    assert partial.read_bytes() == before
+    with ItarReader(path) as reader:
+        assert reader.read("k") == b"v" * 1000
+        assert reader.read("late") == b"w"
+    with pytest.raises(ItarError):
+        recover(partial, path)
+    assert partial.read_bytes() == before
+    assert recover(partial, path, overwrite=True).members == 2
+    names = sorted(item.name for item in tmp_path.iterdir())
+    assert names == ["a.itar", "a.itar.partial", "a.itar.partial.deferred"]

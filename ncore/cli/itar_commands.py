@@ -1,0 +1,236 @@
+"""What the commands of ``ncore itar`` do with their arguments."""
+
+import argparse
+import base64
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.progress import Progress
+
+from ncore.cli import itar_views as views
+from ncore.cli.app import FAILED, UsageError
+from ncore.cli.output import Output, label, printable
+from ncore.itar.recover import survey
+from ncore.itar.remote import TUNING_OPTIONS
+from ncore.itar.repack import repack
+from ncore.itar.verify import verify
+from ncore.select.selection import ZarrSelection
+from ncore.stores.archive import describe, list_members, read_hierarchy
+from ncore.stores.decode import check_chunks
+from ncore.stores.indexed_tar import IndexedTarStore
+from ncore.stores.pack import pack
+from ncore.stores.recovery import recover_archive
+from ncore.stores.unpack import unpack
+
+
+def _selection(args: argparse.Namespace) -> Callable[[str], bool] | None:
+    selection = ZarrSelection.from_flags(args.zarr, args.zarr_and, args.zarr_not)
+    return None if selection.is_everything else selection.matches
+
+
+def _storage_options(args: argparse.Namespace) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for text in args.storage_option:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            # The text may be a secret that lost its name.
+            raise UsageError("--storage-option takes NAME=VALUE")
+        if name in TUNING_OPTIONS:
+            if not value.isdecimal():
+                raise UsageError(f"--storage-option {name} takes a number")
+            found[name] = int(value)
+        elif value in ("true", "false"):
+            found[name] = value == "true"
+        else:
+            found[name] = value
+    return found
+
+
+def _open(args: argparse.Namespace, **kwargs: Any) -> IndexedTarStore:
+    return IndexedTarStore(args.archive, **kwargs, **_storage_options(args))
+
+
+def do_info(args: argparse.Namespace, out: Output) -> None:
+    """Show the figures of an archive."""
+    with _open(args) as store:
+        found = describe(store)
+    out.result(found.to_json())
+    if not out.as_json:
+        out.result(None, views.info(found))
+
+
+def do_ls(args: argparse.Namespace, out: Output) -> None:
+    """List keys."""
+    selected = _selection(args)
+    with _open(args) as store:
+        listed = list_members(
+            store, args.path, recursive=args.recursive or selected is not None, selected=selected
+        )
+    if out.as_json:
+        out.result([line.to_json() for line in listed])
+        return
+    for line in views.listing(listed, long=args.long):
+        print(line)
+
+
+def do_cat(args: argparse.Namespace, out: Output) -> None:
+    """Write the bytes of keys to standard output."""
+    with _open(args) as store:
+        values = store.read_many(args.keys)
+    if out.as_json:
+        out.result(
+            [
+                {"key": key, "size": len(data), "base64": base64.b64encode(data).decode()}
+                for key, data in zip(args.keys, values, strict=True)
+            ]
+        )
+        return
+    if sys.stdout.isatty():
+        for key, data in zip(args.keys, values, strict=True):
+            if views.upsets_terminal(data):
+                raise UsageError(f"{printable(key)} is binary; send it to a file or a pipe")
+    sys.stdout.flush()
+    for data in values:
+        sys.stdout.buffer.write(data)
+
+
+def do_tree(args: argparse.Namespace, out: Output) -> None:
+    """Show the hierarchy."""
+    with _open(args) as store:
+        hierarchy = read_hierarchy(store)
+    path = args.path.strip("/")
+    nodes = hierarchy.below(path)
+    if out.as_json:
+        out.result({"archive": store.name, "nodes": [node.to_json() for node in nodes]})
+    else:
+        out.result(None, views.tree(hierarchy, path, store.name, args.depth))
+
+
+def do_pack(args: argparse.Namespace, out: Output) -> None:
+    """Make an archive."""
+    with out.progress() as bar:
+        report = pack(
+            args.source,
+            args.archive,
+            overwrite=args.overwrite,
+            dry_run=args.dry_run,
+            selected=_selection(args),
+            digests=("crc32c", "md5") if args.md5 else ("crc32c",),
+            **_bar(bar, f"pack {Path(args.source).name}"),
+            **_storage_options(args),
+        )
+    if not report.holds_zarr:
+        out.warning(f"{report.source}: no zarr begins here (no zarr.json, .zgroup or .zarray)")
+    out.result(report.to_json(), views.packed(report))
+
+
+def do_unpack(args: argparse.Namespace, out: Output) -> None:
+    """Make a directory."""
+    with _open(args, verify_reads=True) as store, out.progress() as bar:
+        report = unpack(
+            store,
+            args.target,
+            raw=args.raw,
+            overwrite=args.overwrite,
+            dry_run=args.dry_run,
+            selected=_selection(args),
+            **_bar(bar, f"unpack {Path(store.name).name}"),
+        )
+    out.result(report.to_json(), views.unpacked(report))
+
+
+def do_verify(args: argparse.Namespace, out: Output) -> int | None:
+    """Compare an archive with its index."""
+    with _open(args) as store, out.progress() as bar:
+        report = verify(
+            store.reader,
+            payloads=not args.no_payloads,
+            progress=_of_total(bar, f"verify {Path(store.name).name}"),
+        )
+        decoded = None
+        if args.decode:
+            steps = _bar(bar, "decode chunks")
+            steps["begin"](report.payload_bytes)
+            decoded, found = check_chunks(store, progress=steps["progress"])
+            report.problems += found
+    document = {
+        **{name: value for name, value in vars(report).items() if name != "problems"},
+        "decoded_chunks": decoded,
+        "ok": report.ok,
+        "problems": [vars(problem) for problem in report.problems],
+    }
+    out.result(document, views.verified(report, decoded, payloads=not args.no_payloads))
+    return None if report.ok else FAILED
+
+
+def do_repack(args: argparse.Namespace, out: Output) -> None:
+    """Write an archive anew."""
+    options = _storage_options(args)
+    if args.dry_run:
+        with _open(args) as store:
+            found = describe(store)
+        out.result(
+            {"archive": found.name, "dead_bytes": found.dead, "digests": found.digests},
+            f"{found.name}: {found.dead:,} dead bytes would go; nothing was written",
+        )
+        return
+    with out.progress() as bar:
+        report = repack(
+            args.archive,
+            args.target,
+            digests=("crc32c", "md5") if args.md5 else ("crc32c",),
+            index_preset=args.index_preset,
+            overwrite=args.overwrite,
+            storage_options=options,
+            progress=_of_total(bar, f"repack {Path(args.archive).name}"),
+        )
+    out.result(vars(report), views.repacked(report))
+
+
+def do_recover(args: argparse.Namespace, out: Output) -> None:
+    """Make an archive of a damaged one."""
+    target = args.target
+    if target is None and not args.dry_run:
+        if Path(args.archive).exists():
+            raise UsageError("TARGET is missing: a damaged archive is never changed in place")
+        target = args.archive
+    if args.dry_run:
+        survey_report = survey(args.archive)
+        out.result(
+            {**vars(survey_report), "lost_anything": survey_report.lost_anything},
+            views.recovered(survey_report, None),
+        )
+        return
+    with out.progress() as bar:
+        report = recover_archive(
+            args.archive,
+            target,
+            overwrite=args.overwrite,
+            progress=_of_total(bar, f"recover {Path(args.archive).name}"),
+        )
+    container = report.container
+    document = {
+        **vars(container),
+        "lost_anything": container.lost_anything,
+        "nodes": report.nodes,
+        "made_groups": report.made_groups,
+        "orphans": report.orphans,
+    }
+    out.result(document, views.recovered(container, report))
+
+
+def _of_total(bar: Progress, name: str) -> Callable[[int, int], None]:
+    """Return a callback of (done, in all) that shows how far a command is."""
+    task = bar.add_task(label(name), total=None)
+    return lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _bar(bar: Progress, name: str) -> dict[str, Callable[[int], None]]:
+    """Return the callbacks that show how far a command is."""
+    task = bar.add_task(label(name), total=None)
+    return {
+        "begin": lambda total: bar.update(task, total=total),
+        "progress": lambda size: bar.advance(task, size),
+    }
