@@ -90,10 +90,10 @@ def test_page(name, tmp_path):
         run_python(python, tmp_path, variables)
 
 
-def test_what_readme_shows_and_this_test_cannot_run_is_run_by_ci():
+def test_ci_runs_what_is_said_to_run_there():
     script = (ROOT / ".ci" / "run").read_text()
     for block in blocks((ROOT / "README.md").read_text()):
-        if block.not_run is not None:
+        if ".ci/run" in (block.not_run or ""):
             for line in block.code.splitlines():
                 command = line.split("  #")[0].strip()
                 assert not command or command in script, f"README line {block.line}: {command}"
