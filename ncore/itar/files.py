@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from ncore.itar.errors import ItarIOError
+
 Buffer = bytes | bytearray | memoryview
 
 
@@ -77,9 +79,16 @@ class OsFile:
     """A :class:`WritableFile` of the operating system."""
 
     def __init__(self, path: Path, flags: int) -> None:
+        self._path = path
         self._fd = os.open(path, flags | os.O_CLOEXEC, 0o666)
 
     def pwrite(self, buffers: Sequence[Buffer], offset: int) -> None:  # docstring inherited
+        try:
+            self._pwrite(buffers, offset)
+        except OSError as error:
+            raise self._failure("written", error) from None
+
+    def _pwrite(self, buffers: Sequence[Buffer], offset: int) -> None:
         total = sum(map(len, buffers))
         done = os.pwritev(self._fd, buffers, offset)
         if done == total:
@@ -106,13 +115,24 @@ class OsFile:
         return data
 
     def truncate(self, size: int) -> None:  # docstring inherited
-        os.ftruncate(self._fd, size)
+        try:
+            os.ftruncate(self._fd, size)
+        except OSError as error:
+            raise self._failure("cut", error) from None
 
     def size(self) -> int:  # docstring inherited
         return os.fstat(self._fd).st_size
 
     def fsync(self) -> None:  # docstring inherited
-        os.fsync(self._fd)
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            raise self._failure("synced", error) from None
+
+    def _failure(self, what: str, error: OSError) -> ItarIOError:
+        failure = ItarIOError(f"{self._path}: cannot be {what}: {error.strerror}")
+        failure.errno = error.errno
+        return failure
 
     def close(self) -> None:  # docstring inherited
         if self._fd >= 0:

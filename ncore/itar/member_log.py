@@ -6,6 +6,7 @@ by :meth:`MemberLog.compact`.
 """
 
 import bisect
+import contextlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -46,7 +47,9 @@ class MemberLog:
         if self._by_size and (at := self._take_hole(span)) >= 0:
             try:
                 self.flush()  # the hole may lie in the buffer
-                self._file.pwrite([header, payload, _PAD[-size % BLOCK]], at)
+                # The header last: until then a scan sees the hole, never half a value.
+                self._file.pwrite([payload, _PAD[-size % BLOCK]], at + len(header))
+                self._file.pwrite([header], at)
             except BaseException:
                 self._add_hole(at, at + span)
                 raise
@@ -55,7 +58,12 @@ class MemberLog:
         if size >= _DIRECT:
             # The buffer stays as it is if this fails, so the log stays true.
             buffers: list[Buffer] = [self._buffer, header, payload, _PAD[-size % BLOCK]]
-            self._file.pwrite(buffers, self._flushed)
+            try:
+                self._file.pwrite(buffers, self._flushed)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._file.truncate(self._flushed)  # a part of it may have arrived
+                raise
             self._buffer = bytearray()
             self.end += span
             self._flushed = self.end
@@ -130,34 +138,53 @@ class MemberLog:
         """Whether freed spans lie between members."""
         return bool(self._by_size)
 
-    def compact(self, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def compact(self, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> int:
         """Squeeze out the holes by moving what lies behind them forward.
 
+        A scan of the file for recovery finds every member at any moment of it, save those
+        of the batch (of a few megabytes, or one member) that is on its way.
+
         Args:
-            starts: offsets in the log, shape (n,), any order.
+            starts: offsets of the members' first header blocks, shape (n,). Changed in place
+                to where they are afterwards.
+            ends: offsets behind the members' padding, shape (n,).
 
         Returns:
-            Where each of them now lies.
+            How many members were moved.
         """
         self.flush()
         if not self._by_size:
-            return starts
-        holes = sorted(self._hole_ends.items())
-        target = holes[0][0]
-        for i, (_, begin) in enumerate(holes):
-            stop = holes[i + 1][0] if i + 1 < len(holes) else self.end
-            for at in range(begin, stop, _MOVE):
-                data = self._file.pread(min(_MOVE, stop - at), at)
-                self._file.pwrite([data], target)
-                target += len(data)
-        hole_starts = np.array([start for start, _ in holes], np.int64)
-        freed = np.cumsum([0] + [end - start for start, end in holes])
+            return 0
+        target = min(self._hole_ends)
+        order = np.argsort(starts, kind="stable")
+        order = order[np.searchsorted(starts[order], target) :]
+        batch: list[int] = []
+        for i, follower in zip(order.tolist(), [*order[1:].tolist(), -1], strict=True):
+            batch.append(i)
+            begin, end = int(starts[batch[0]]), int(ends[i])
+            adjacent = follower >= 0 and int(starts[follower]) == end
+            if adjacent and int(ends[follower]) - begin <= _MOVE:
+                continue
+            self._move(begin, end, target)
+            starts[batch] -= begin - target
+            target += end - begin
+            batch = []
         self.end = self._flushed = target
         self._hole_ends.clear()
         self._hole_starts.clear()
         self._by_size.clear()
-        moved: npt.NDArray[np.int64] = starts - freed[np.searchsorted(hole_starts, starts)]
-        return moved
+        return len(order)
+
+    def _move(self, begin: int, end: int, target: int) -> None:
+        """Move whole members forward. Their first block comes last; a hole stands for it."""
+        self._file.pwrite([encode_hole(end - target)], target)
+        first = self._file.pread(BLOCK, begin)
+        shift = begin - target
+        for at in range(begin + BLOCK, end, _MOVE):
+            self._file.pwrite([self._file.pread(min(_MOVE, end - at), at)], at - shift)
+        if shift >= BLOCK:
+            self._file.pwrite([encode_hole(shift)], end - shift)
+        self._file.pwrite([first], target)
 
     def _take_hole(self, span: int) -> int:
         i = bisect.bisect_left(self._by_size, (span, 0))

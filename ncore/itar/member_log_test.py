@@ -78,9 +78,11 @@ class LogMachine(RuleBasedStateMachine):
     @rule()
     def compact(self) -> None:
         which = list(self.members)
-        offsets = np.array([self.members[i][0] for i in which], np.int64)
-        for i, offset in zip(which, self.log.compact(offsets).tolist(), strict=True):
-            self.members[i] = offset, self.members[i][1]
+        starts = np.array([self.members[i][0] - 512 for i in which], np.int64)
+        spans = [512 + padded(len(self.members[i][1])) for i in which]
+        self.log.compact(starts, starts + np.array(spans, np.int64))
+        for i, start in zip(which, starts.tolist(), strict=True):
+            self.members[i] = start + 512, self.members[i][1]
         assert not self.log.has_holes
         assert self.log.end == sum(512 + padded(len(p)) for _, p in self.members.values())
 

@@ -8,6 +8,7 @@ from ncore.itar.deferred_journal import DeferredJournal, journal_path
 from ncore.itar.errors import ItarExistsError, ItarNotFoundError
 from ncore.itar.files import Files
 from ncore.itar.lock import WriterLock
+from ncore.itar.tail_journal import roll_back
 
 _log = logging.getLogger(__name__)
 
@@ -19,6 +20,9 @@ def partial_path(archive: Path) -> Path:
 
 class PartialTarget:
     """A new archive in ``<archive>.partial``, with a journal of deferred values beside it."""
+
+    index = None
+    start = 0
 
     def __init__(self, archive: Path, files: Files, *, exclusive: bool) -> None:
         """Take the writer's lock and begin an empty file.
@@ -42,6 +46,7 @@ class PartialTarget:
         except FileNotFoundError:
             raise ItarNotFoundError(f"{archive}: its directory does not exist") from None
         try:
+            roll_back(archive, files)
             if self.path.exists():
                 _log.warning(
                     "%s: replacing %s, left behind by a writer that did not finish",
@@ -81,6 +86,9 @@ class PartialTarget:
         self.file.close()
         self._files.unlink(self.path)
         self.deferred.discard()
+
+    def abandon(self) -> None:
+        """Leave what was written for ``recover``."""
 
     def close(self) -> None:
         """Free the file and the lock; what is unpublished stays for ``recover``."""

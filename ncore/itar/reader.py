@@ -7,7 +7,7 @@ from functools import cached_property
 
 from ncore.itar.batching import Batching
 from ncore.itar.digest import crc32c
-from ncore.itar.errors import ItarDigestError, ItarKeyError
+from ncore.itar.errors import ItarDigestError, ItarFormatError, ItarKeyError
 from ncore.itar.index import Entry, Index
 from ncore.itar.index_codec import decode_index
 from ncore.itar.location import open_source
@@ -16,6 +16,7 @@ from ncore.itar.source import ByteSource, FileSource
 from ncore.itar.tar_header import BLOCK
 from ncore.itar.trailer import Trailer, decode_trailer
 
+_TRIES = 5
 DEFAULT_TAIL = 1 << 20
 """Bytes read at opening; most indexes lie inside."""
 
@@ -57,11 +58,25 @@ class ItarReader:
         self.source: ByteSource = source
         self.verify_reads = verify_reads
         self._tail_size = index_tail_read_size
-        try:
-            self._load()
-        except BaseException:
-            source.close()
-            raise
+        self._open()
+
+    def _open(self) -> None:
+        for attempt in range(_TRIES):
+            try:
+                return self._load()
+            except BaseException as error:
+                source = self.source
+                again = (
+                    isinstance(error, ItarFormatError)
+                    and isinstance(source, FileSource)
+                    and attempt < _TRIES - 1
+                    and source.was_changed()
+                )
+                source.close()
+                if not again:
+                    raise
+                # A writer was at the file's end just then: its journal tells the old one.
+                self.source = copy.copy(source)
 
     def _load(self) -> None:
         source = self.source
@@ -236,9 +251,8 @@ class ItarReader:
         """Open the archive anew, as it is now. Never needed after a fork."""
         old, self.source = self.source, copy.copy(self.source)
         try:
-            self._load()
+            self._open()
         except BaseException:
-            self.source.close()
             self.source = old
             raise
         self.__dict__.pop("_batching", None)

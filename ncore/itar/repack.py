@@ -9,6 +9,7 @@ import numpy as np
 
 from ncore.itar.digest import crc32c
 from ncore.itar.errors import ItarDigestError
+from ncore.itar.files import OS_FILES, Files
 from ncore.itar.location import open_source
 from ncore.itar.reader import ItarReader
 from ncore.itar.writer import Digest, ItarWriter
@@ -37,6 +38,7 @@ def repack(
     overwrite: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    files: Files = OS_FILES,
 ) -> RepackReport:
     """Write all members anew, in the order in which they lie.
 
@@ -52,6 +54,7 @@ def repack(
         overwrite: whether an archive at ``output`` may be replaced.
         storage_options: of URLs, as for :func:`~ncore.itar.location.open_source`.
         progress: called with (payload bytes done, payload bytes in all).
+        files: the file system (for tests).
 
     Raises:
         ItarFormatError: the archive cannot be opened.
@@ -67,6 +70,7 @@ def repack(
         digests=digests,
         index_preset=index_preset,
         storage_options=options,
+        files=files,
     )
     try:
         # Opened under the writer's lock: nobody changes it meanwhile.

@@ -13,7 +13,15 @@ from ncore.itar.errors import (
     ItarFormatError,
     ItarNotFoundError,
 )
+from ncore.itar.files import OsFile
+from ncore.itar.tail_journal import (
+    TailJournal,
+    check_witness,
+    read_tail_journal,
+    tail_journal_path,
+)
 
+_NOWHERE = 1 << 62
 _PREAD_MOST = 1 << 30
 """Linux reads at most 0x7ffff000 bytes a call."""
 
@@ -73,6 +81,13 @@ class FileSource:
             raise ItarFormatError(f"{self.path}: not a file, so it is not an itar archive")
         self._size = status.st_size
         self._map: mmap.mmap | None = None
+        # While a writer changes the archive in place, its old end lies in a journal.
+        self._tail_start = _NOWHERE
+        self._tail = b""
+        journal = read_tail_journal(self.path)
+        if journal is not None:
+            self._check(journal)
+            self._size, self._tail_start, _, self._tail = journal
 
     @property
     def name(self) -> str:  # docstring inherited
@@ -93,6 +108,8 @@ class FileSource:
         return self._fd
 
     def read(self, offset: int, size: int) -> bytes:  # docstring inherited
+        if offset + size > self._tail_start:
+            return self._read_over_tail(offset, size)
         try:
             data = os.pread(self._fd, size, offset)
         except OSError:
@@ -117,9 +134,10 @@ class FileSource:
         with every memory map.
         """
         if self._map is None:
-            if self._size == 0:
+            length = min(self._size, self._tail_start)  # payloads lie before the tail
+            if length == 0:
                 return memoryview(b"")
-            self._map = mmap.mmap(self.fileno(), self._size, access=mmap.ACCESS_READ)
+            self._map = mmap.mmap(self.fileno(), length, access=mmap.ACCESS_READ)
         elif self._fd < 0:
             self.fileno()
         return memoryview(self._map)[offset : offset + size]
@@ -145,6 +163,29 @@ class FileSource:
 
     def __reduce__(self) -> tuple[object, ...]:
         return FileSource, (self.path,)
+
+    def was_changed(self) -> bool:
+        """Return whether a writer has been at the end of the file since it was opened."""
+        now = os.fstat(self.fileno())
+        try:
+            same = os.path.samestat(now, self.path.stat())
+        except FileNotFoundError:
+            return True
+        return not same or now.st_size != self._size or tail_journal_path(self.path).exists()
+
+    def _check(self, journal: TailJournal) -> None:
+        file = OsFile(self.path, os.O_RDONLY)
+        try:
+            check_witness(self.path, file, journal)
+        finally:
+            file.close()
+
+    def _read_over_tail(self, offset: int, size: int) -> bytes:
+        self.fileno()
+        at = offset - self._tail_start
+        if at >= 0:
+            return self._tail[at : at + size]
+        return self._read_rest(b"", offset, -at) + self._tail[: size + at]
 
     def _read_rest(self, data: bytes, offset: int, size: int) -> bytes:
         parts = [data]

@@ -16,6 +16,8 @@ class UploadTarget:
     """A new archive in a temporary directory (``TMPDIR`` says where), bound for a URL."""
 
     deferred = None
+    index = None
+    start = 0
 
     def __init__(
         self, url: str, options: Mapping[str, Any], files: Files, *, exclusive: bool
@@ -59,6 +61,9 @@ class UploadTarget:
 
     def discard(self) -> None:
         """Nothing to undo: the file goes with :meth:`close`."""
+
+    def abandon(self) -> None:
+        """Nothing to undo, and nothing to recover from another place."""
 
     def close(self) -> None:
         """Remove the local file, unless it is all that is left of a finished archive."""

@@ -7,49 +7,25 @@ import warnings
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from ncore.itar.deferred_journal import DeferredJournal
 from ncore.itar.digest import crc32c
 from ncore.itar.errors import ItarClosedError, ItarError, ItarKeyError
-from ncore.itar.files import OS_FILES, Buffer, Files, WritableFile
+from ncore.itar.files import OS_FILES, Buffer, Files
+from ncore.itar.index import Index
 from ncore.itar.index_codec import encode_index
 from ncore.itar.location import is_remote, local_path
 from ncore.itar.member_log import MemberLog, PayloadSizeError
 from ncore.itar.object_url import redact
-from ncore.itar.partial_target import PartialTarget
 from ncore.itar.reader import ItarReader
-from ncore.itar.tar_header import encode_header, header_size, padded
+from ncore.itar.tar_header import BLOCK, encode_header, header_size, padded
+from ncore.itar.target import WriteMode, open_target
 from ncore.itar.trailer import Trailer, encode_trailer, end_of_tar
-from ncore.itar.upload_target import UploadTarget
 
-WriteMode = Literal["w", "x"]
 Digest = Literal["crc32c", "md5"]
-
-
-class Target(Protocol):
-    """Where the file being written lies, and how it becomes the archive."""
-
-    file: WritableFile
-
-    @property
-    def deferred(self) -> DeferredJournal | None:
-        """Where deferred values are kept meanwhile, if anywhere."""
-        ...
-
-    def publish(self) -> None:
-        """Make the complete, synced file the archive."""
-        ...
-
-    def discard(self) -> None:
-        """Undo everything."""
-        ...
-
-    def close(self) -> None:
-        """Free file and lock."""
-        ...
 
 
 class ItarWriter:
@@ -74,8 +50,10 @@ class ItarWriter:
 
         Args:
             path: where it will be; for a URL it is written locally and uploaded at the end.
-            mode: ``w`` replaces an archive that is there, ``x`` refuses to.
-            digests: checksums of each payload to put in the index.
+            mode: ``w`` replaces an archive that is there, ``x`` refuses to. ``r+`` changes
+                one that is there; ``a`` changes it, or begins one.
+            digests: checksums of each payload to put in the index. An archive that is
+                changed goes on with those it has.
             index_preset: xz preset of the index; ``None`` chooses by size.
             storage_options: of the URL, as for :func:`~ncore.itar.location.open_source`.
             files: the file system (for tests).
@@ -83,13 +61,14 @@ class ItarWriter:
         Raises:
             ItarExistsError: mode ``x`` and it exists.
             ItarLockedError: another writer has it open.
-            ItarNotFoundError: its directory does not exist.
+            ItarNotFoundError: its directory does not exist; mode ``r+`` and it does not.
+            ItarOptionError: modes ``r+`` and ``a`` of an archive at a URL.
         """
         unknown = set(digests) - {"crc32c", "md5"}
         if unknown:
             raise ValueError(f"unknown digest {sorted(unknown)[0]!r}; known: crc32c, md5")
-        if mode not in ("w", "x"):
-            raise ValueError(f"mode {mode!r} is none of w, x")
+        if mode not in ("w", "x", "r+", "a"):
+            raise ValueError(f"mode {mode!r} is none of w, x, r+, a")
         remote = is_remote(path)
         self.path: Path | str = redact(str(path)) if remote else Path(local_path(path))
         self._pid = os.getpid()
@@ -101,14 +80,12 @@ class ItarWriter:
         self._crc32c = array("I") if "crc32c" in digests else None
         self._md5: list[bytes] | None = [] if "md5" in digests else None
         self._deferred: dict[str, bytes] = {}
-        self._target: Target
-        if isinstance(self.path, Path):
-            self._target = PartialTarget(self.path, files, exclusive=mode == "x")
-        else:
-            self._target = UploadTarget(
-                str(path), storage_options or {}, files, exclusive=mode == "x"
-            )
-        self._log = MemberLog(self._target.file, 0)
+        self._target = open_target(self.path, str(path), mode, storage_options or {}, files)
+        self._log = MemberLog(self._target.file, self._target.start)
+        self.changed = self._target.index is None
+        """Whether closing has anything to write. A new archive is written even if empty."""
+        if self._target.index is not None:
+            self._take_over(self._target.index)
         self.file_size = 0
         """Bytes of the finished archive; known once it is closed."""
         self._state = "open"
@@ -259,6 +236,7 @@ class ItarWriter:
                     journal.replaced(key, self._deferred[key])
                 journal.put(key, data, self._deferred)
             self._deferred[key] = data
+            self.changed = True
 
     def write_deferred(self, key: str) -> None:
         """Write the member of a deferred key now; the journal keeps the value as well.
@@ -299,10 +277,14 @@ class ItarWriter:
                 return
             self._check_open()
             try:
-                for key in sorted(self._deferred):
-                    self.write_deferred(key)
-                self._finish()
-                self._target.publish()
+                if self.changed:
+                    for key in sorted(self._deferred):
+                        self.write_deferred(key)
+                    self._finish()
+                    self._target.publish()
+            except BaseException:
+                self._target.abandon()
+                raise
             finally:
                 self._end()
 
@@ -322,7 +304,9 @@ class ItarWriter:
             if self._state == "open":
                 self._check_open()
                 try:
-                    self._log.flush()
+                    if self._target.index is None:
+                        self._log.flush()
+                    self._target.abandon()
                 finally:
                     self._end()
 
@@ -375,9 +359,19 @@ class ItarWriter:
         except KeyError:
             raise ItarKeyError(f"{self.path}: no key {key!r}") from None
 
+    def _take_over(self, index: Index) -> None:
+        """Begin with the entries of an archive that exists."""
+        self._at = {key: i for i, key in enumerate(index)}
+        self._offsets.frombytes(index.offsets.astype(np.uint64).tobytes())
+        self._sizes.frombytes(index.sizes.astype(np.uint64).tobytes())
+        self._crc32c = None if index.crc32c is None else array("I", index.crc32c.tobytes())
+        md5 = index.md5
+        self._md5 = None if md5 is None else [md5[i : i + 16] for i in range(0, len(md5), 16)]
+
     def _record(
         self, key: str, offset: int, size: int, checksum: int | None, md5: bytes | None
     ) -> None:
+        self.changed = True
         self._at[key] = len(self._offsets)
         self._offsets.append(offset)
         self._sizes.append(size)
@@ -387,6 +381,7 @@ class ItarWriter:
             self._md5.append(md5 or b"")
 
     def _remove(self, key: str) -> None:
+        self.changed = True
         value = self._deferred.pop(key, None)
         if value is not None:
             if self._target.deferred is not None:
@@ -394,6 +389,8 @@ class ItarWriter:
             return
         i = self._at.pop(key)
         offset, size = self._offsets[i], self._sizes[i]
+        if offset < self._log.start:
+            return  # of the old archive, which must remain; dead until a repack
         self._log.free(offset - header_size(key, size), offset + padded(size))
 
     def _finish(self) -> None:
@@ -402,7 +399,10 @@ class ItarWriter:
         offsets = np.frombuffer(self._offsets, np.uint64)[slots]
         sizes = np.frombuffer(self._sizes, np.uint64)[slots]
         if self._log.has_holes:
-            offsets = self._log.compact(offsets.astype(np.int64)).astype(np.uint64)
+            headers = np.fromiter(map(header_size, self._at, sizes.tolist()), np.int64, len(slots))
+            starts = offsets.astype(np.int64) - headers
+            self._log.compact(starts, starts + headers + _padded(sizes))
+            offsets = (starts + headers).astype(np.uint64)
         checksums = None
         if self._crc32c is not None:
             checksums = np.frombuffer(self._crc32c, np.uint32)[slots]
@@ -424,6 +424,10 @@ class ItarWriter:
         self.file_size = end + sum(map(len, tail))
         self._target.file.truncate(self.file_size)
         self._target.file.fsync()
+
+
+def _padded(sizes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    return -(-sizes.astype(np.int64) // BLOCK) * BLOCK
 
 
 _crc32c = crc32c

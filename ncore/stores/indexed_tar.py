@@ -28,7 +28,7 @@ from ncore.stores.raw_access import RawAccess
 from ncore.stores.read_session import ReadSession
 from ncore.stores.write_session import WriteSession
 
-Mode = Literal["r", "w", "x"]
+Mode = Literal["r", "r+", "a", "w", "x"]
 
 _END = 1 << 62
 """Past the end of any value."""
@@ -70,8 +70,9 @@ class IndexedTarStore(RawAccess, Store):
             itar_path: a path, or a URL that :func:`~ncore.itar.location.open_source` knows
                 (``s3://``, ``gs://``, ``az://``, ``http(s)://``, fsspec's; a ``UPath``).
             mode: ``r`` reads a finished archive; ``w`` makes one, in place of one that is
-                there; ``x`` makes one where there is none. For a URL it is made locally
-                (``TMPDIR``) and uploaded at :meth:`close`.
+                there; ``x`` makes one where there is none; ``r+`` changes one that is there;
+                ``a`` does that or makes one. At a URL one can only be made: it is written
+                locally (``TMPDIR``) and uploaded at :meth:`close`.
             index_tail_read_size: bytes to read at opening; ``None`` for two exact reads
                 (:class:`~ncore.itar.reader.ItarReader`).
             verify_reads: check each whole value read against its CRC-32C.
@@ -139,9 +140,7 @@ class IndexedTarStore(RawAccess, Store):
     def with_read_only(self, read_only: bool = False) -> "IndexedTarStore":
         # docstring inherited
         if self.mode == "r" and not read_only:
-            raise NotImplementedError(
-                f"with_read_only is not implemented for the {type(self)} store type."
-            )
+            return type(self)(self._location, "r+", **self._options)
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin._read_only = read_only

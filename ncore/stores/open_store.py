@@ -57,7 +57,7 @@ def open_store(url: str | os.PathLike[str], mode: OpenMode = "r", **storage_opti
     path = (redact(location) if remote else local_path(location)).rstrip("/")
     suffix = Path(path).suffix.lower()
     if suffix == ".itar" and (remote or not Path(path).is_dir()):
-        return IndexedTarStore(location, mode, **options)  # type: ignore[arg-type]
+        return IndexedTarStore(location, mode, **options)
     if remote:
         return _open_remote(location, path, suffix, mode, options)
     if options:

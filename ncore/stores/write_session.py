@@ -13,6 +13,7 @@ from ncore.itar.files import Buffer
 from ncore.itar.reader import ItarReader
 from ncore.itar.writer import ItarWriter
 from ncore.stores import documents
+from ncore.stores.documents import ROOT_V3, ROOT_V3_CBOR
 from ncore.stores.finish import write_documents
 from ncore.stores.listing import ChangingKeys, prefix_range
 
@@ -23,6 +24,13 @@ class WriteSession:
     def __init__(self, writer: ItarWriter) -> None:
         self.writer = writer
         self._lock = threading.RLock()
+        if not writer.changed:
+            try:
+                _unpack_root(writer)
+            except BaseException:
+                writer.suspend()
+                raise
+            writer.changed = False  # only in memory so far
         self._keys = ChangingKeys(writer.keys())
 
     # What every session offers
@@ -131,7 +139,8 @@ class WriteSession:
         with self._lock:
             if self.writer.closed:
                 return
-            write_documents(self.writer)
+            if self.writer.changed:
+                write_documents(self.writer)
             self.writer.close()
 
     def discard(self) -> None:
@@ -141,3 +150,18 @@ class WriteSession:
     def suspend(self) -> None:
         """End without an archive; what was written stays for ``recover``."""
         self.writer.suspend()
+
+
+def _unpack_root(writer: ItarWriter) -> None:
+    """Put the root's document where zarr looks for it, of an archive that is being changed.
+
+    Without its consolidated metadata: in a group that has them zarr would not see
+    what is added.
+    """
+    if ROOT_V3_CBOR not in writer:
+        return
+    name = f"{writer.path}: {ROOT_V3_CBOR}"
+    root = documents.decode_cbor(writer.read(ROOT_V3_CBOR), name, 1 << 30)
+    writer.delete(ROOT_V3_CBOR)
+    if ROOT_V3 not in writer:
+        writer.defer(ROOT_V3, documents.encode_json(documents.without_consolidated(root)))

@@ -95,9 +95,10 @@ class TestIndexedTarStore(StoreTests[IndexedTarStore, cpu.Buffer]):
 class ReadingStore(IndexedTarStore):
     """Takes the suite's ``read_only=True`` for mode ``r``."""
 
-    def __init__(self, itar_path: Path, mode: Any = "r", *, read_only: bool = True) -> None:
-        assert read_only
-        super().__init__(itar_path, "r")
+    def __init__(
+        self, itar_path: Path, mode: Any = "r", *, read_only: bool = False, **options: Any
+    ) -> None:
+        super().__init__(itar_path, "r" if read_only else mode, **options)
 
 
 # The invariants of the state machines hold in the archive that closing makes, too.
