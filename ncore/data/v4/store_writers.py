@@ -51,7 +51,8 @@ class ItarStoreWriter:
 
         self.location = location
         self._prototype = default_buffer_prototype()
-        self._store = IndexedTarStore(location, mode="w", **(storage_options or {}))
+        # Keys of frames differ little; harder compression takes longer than the frames.
+        self._store = IndexedTarStore(location, mode="w", index_preset=1, **(storage_options or {}))
 
     def write(self, key: str, value: bytes | memoryview) -> None:
         self._store.set_sync(key, self._prototype.buffer.from_bytes(value))
