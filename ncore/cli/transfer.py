@@ -10,7 +10,9 @@ from typing import Any
 
 from ncore.cli.app import FAILED, ArgumentParser, UsageError, add_output_flags, run_command
 from ncore.cli.output import Output
+from ncore.cli.transfer_manifest import add_commands
 from ncore.cli.transfer_progress import Events, Live, Plan, human_size, summary
+from ncore.cli.transfer_storage import add_storage, storage_of
 from ncore.select.errors import LocationError as SelectLocationError
 from ncore.select.help import LOCATION_HELP, ZARR_AND_HELP, ZARR_HELP, ZARR_NOT_HELP
 from ncore.select.selection import ZarrSelection
@@ -50,6 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_download(commands)
     _add_upload(commands)
     _add_ls(commands)
+    add_commands(commands)
     return parser
 
 
@@ -146,7 +149,7 @@ def _add_ls(commands: Any) -> None:
     _add_filters(parser)
     parser.add_argument("-R", "--recursive", action="store_true", help="everything below")
     parser.add_argument("-l", "--long", action="store_true", help="with digest and time")
-    _add_storage(parser)
+    add_storage(parser)
     add_output_flags(parser)
     parser.set_defaults(command=_ls)
 
@@ -184,29 +187,8 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-J", "--jobs", metavar="N", help="entries at once (dandi-cli's A:B is read as A times B)"
     )
-    _add_storage(parser)
+    add_storage(parser)
     add_output_flags(parser)
-
-
-def _add_storage(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--storage-option",
-        metavar="NAME=VALUE",
-        action="append",
-        default=[],
-        help="option of the object store, by obstore's or fsspec's name: endpoint, region, "
-        "skip_signature=true; credentials rather come from the environment",
-    )
-
-
-def _storage(args: argparse.Namespace) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for text in args.storage_option:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError("--storage-option takes NAME=VALUE")
-        options[name] = {"true": True, "false": False}.get(value.lower(), value)
-    return options
 
 
 def _jobs(args: argparse.Namespace) -> int | None:
@@ -254,7 +236,7 @@ def _download(args: argparse.Namespace, out: Output) -> int | None:
         existing=args.existing,
         sync=args.sync,
         preserve_tree=args.preserve_tree,
-        open=OpenOptions(storage=_storage(args), glob=args.path_type == "glob"),
+        open=OpenOptions(storage=storage_of(args), glob=args.path_type == "glob"),
         options=_options(args),
     )
     return _finish(_parsed(download(request, _reporter(args, out))), out)
@@ -273,7 +255,7 @@ def _upload(args: argparse.Namespace, out: Output) -> int | None:
         mode=args.zarr_mode,
         existing=args.existing,
         instance=args.dandi_instance,
-        open=OpenOptions(storage=_storage(args)),
+        open=OpenOptions(storage=storage_of(args)),
         options=_options(args),
     )
     return _finish(_parsed(upload(request, _reporter(args, out))), out)
@@ -308,7 +290,7 @@ def _finish(reports: Sequence[Report], out: Output) -> int | None:
 
 def _ls(args: argparse.Namespace, out: Output) -> int | None:
     selection = _selection(args)
-    options = OpenOptions(storage=_storage(args))
+    options = OpenOptions(storage=storage_of(args))
 
     async def show() -> None:
         for location in args.locations:

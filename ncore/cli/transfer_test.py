@@ -189,6 +189,45 @@ def test_archives(ncore, tmp_path):
     assert ncore("ls", "-R", "small.zarr.itar")[1].split()[-1] == "small.zarr.itar/0/1"
 
 
+def test_checksums_and_manifests(ncore, tmp_path):
+    fill(tmp_path / "x.zarr")
+    assert ncore("upload", "x.zarr", "--to", "x.zarr.itar")[0] == 0
+    code, out, _ = ncore("checksum", "x.zarr", "x.zarr.itar", "--json")
+    assert code == 0
+    plain, archive = json.loads(out)
+    assert plain["checksum"] == archive["checksum"]
+    assert plain["checksum"].endswith("-7--25")
+    assert ncore("manifest", "x.zarr", "-o", "m.jsonl")[0] == 0
+    assert ncore("manifest", "x.zarr.itar", "-o", "n.jsonl")[0] == 0
+    assert (tmp_path / "m.jsonl").read_bytes() == (tmp_path / "n.jsonl").read_bytes()
+    assert ncore("diff", "m.jsonl", "n.jsonl") == (0, "", "")
+    # A partial copy is proven against the whole.
+    assert ncore("download", "x.zarr/0", "-o", "part")[0] == 0
+    code, out, _ = ncore(
+        "verify", "part/x.zarr", "--manifest", "m.jsonl", "--checksum", plain["checksum"]
+    )
+    assert code == 0
+    assert "3 of 7" in out
+    assert "complete" in out
+    assert ncore("verify", "part/x.zarr", "--manifest", "m.jsonl", "--whole")[0] == 1
+    (tmp_path / "part/x.zarr/0/1").write_bytes(b"?")
+    code, out, err = ncore("verify", "part/x.zarr", "--manifest", "m.jsonl")
+    assert code == 1
+    assert "0/1" in err
+    # What changed is hashed again, and the difference shows.
+    fill(tmp_path / "x.zarr", {"0/1": b"new", "2/0": b"e"})
+    changed = ("--changed", "0/1", "--changed", "2/")
+    assert ncore("manifest", "x.zarr", "--update", "m.jsonl", *changed, "-o", "u.jsonl")[0] == 0
+    code, out, _ = ncore("diff", "m.jsonl", "u.jsonl")
+    assert (code, out) == (1, "~ 0/1\n+ 2/0\n")
+    assert ncore("manifest", "x.zarr", "-o", "v.jsonl")[0] == 0
+    assert (tmp_path / "u.jsonl").read_bytes() == (tmp_path / "v.jsonl").read_bytes()
+    prune = ("--prune", "v.jsonl", "--zarr", "path:0", "-o", "p.jsonl")
+    assert ncore("manifest", *prune)[0] == 0
+    assert ncore("manifest", "x.zarr", *prune)[0] == 2
+    assert ncore("checksum", "x.zarr/0")[0] == 1
+
+
 def test_an_object_store(ncore, tmp_path, monkeypatch):
     fill(tmp_path / "x.zarr")
     with s3_server.moto_server("bucket") as endpoint:
