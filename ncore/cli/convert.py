@@ -20,8 +20,9 @@ from ncore.convert.in_place import convert_in_place
 from ncore.convert.options import ConvertOptions
 from ncore.convert.relayout import Layout, parse_compressor, parse_extent
 from ncore.convert.report import ConversionReport
-from ncore.convert.summary import human_size, summary_rows, warning_lines
+from ncore.convert.summary import summary_rows, warning_lines
 from ncore.convert.translate_array import TranslationOptions
+from ncore.itar.sizes import human_size
 from ncore.select.selection import ZarrSelection
 
 _EXAMPLE = """

@@ -83,6 +83,18 @@ def _add_looking(add: Add) -> None:
     tree.add_argument("path", metavar="PATH", nargs="?", default="", help="a node within")
     tree.add_argument("--depth", type=int, metavar="N", help="levels below it (default: all)")
 
+    picture = add(
+        "map",
+        "draw which node owns which bytes, dead space and access order, as an HTML page",
+        "ncore itar map drive.zarr.itar\nncore itar map s3://bucket/drive.zarr.itar -o map.html",
+        commands.do_map,
+    )
+    _add_archive(picture)
+    picture.add_argument(
+        "-o", "--output", metavar="FILE", help="default: the archive's name and .html, here"
+    )
+    picture.add_argument("--overwrite", action="store_true", help="replace the file that is there")
+
 
 def _add_making(add: Add) -> None:
     make = add(

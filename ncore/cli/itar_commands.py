@@ -2,6 +2,7 @@
 
 import argparse
 import base64
+import errno
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ from ncore.select.selection import ZarrSelection
 from ncore.stores.archive import describe, list_members, read_hierarchy
 from ncore.stores.decode import check_chunks
 from ncore.stores.indexed_tar import IndexedTarStore
+from ncore.stores.layout import read_layout
+from ncore.stores.layout_page import write_page
 from ncore.stores.pack import pack
 from ncore.stores.recovery import recover_archive
 from ncore.stores.unpack import unpack
@@ -106,6 +109,17 @@ def do_tree(args: argparse.Namespace, out: Output) -> None:
         out.result({"archive": store.name, "nodes": [node.to_json() for node in nodes]})
     else:
         out.result(None, views.tree(hierarchy, path, store.name, args.depth))
+
+
+def do_map(args: argparse.Namespace, out: Output) -> None:
+    """Draw the layout."""
+    with _open(args) as store:
+        layout = read_layout(store)
+    target = Path(args.output or f"{store.name.rstrip('/').rpartition('/')[2]}.html")
+    if target.exists() and not args.overwrite:
+        raise FileExistsError(errno.EEXIST, "already exists; --overwrite replaces it", str(target))
+    write_page(layout, target)
+    out.result({"output": str(target), **layout.to_json()}, f"{target}: open it in a browser")
 
 
 def do_pack(args: argparse.Namespace, out: Output) -> None:

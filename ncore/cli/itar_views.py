@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ncore.cli.output import printable
-from ncore.convert.summary import human_size
 from ncore.itar.recover import RecoveryReport
 from ncore.itar.repack import RepackReport
+from ncore.itar.sizes import human_size
 from ncore.itar.verify import VerifyReport
 from ncore.stores.archive import ArchiveInfo, ListedKey
 from ncore.stores.hierarchy import Hierarchy, Node

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ncore.convert.report import ConversionReport
+from ncore.itar.sizes import human_size as human_size
 
 _BLOB = re.compile(r"^\|S\d+")
 
@@ -50,12 +51,3 @@ def warning_lines(report: ConversionReport, most: int = 12) -> list[str]:
     if len(lines) > most:
         lines = [*lines[: most - 1], f"… {len(lines) - most + 1} more; all are in --json"]
     return lines
-
-
-def human_size(size: float) -> str:
-    """A size in the unit that suits it: ``1.5 MiB``."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError

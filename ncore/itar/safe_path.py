@@ -1,10 +1,13 @@
-"""Which keys are fit to become paths of files below a directory."""
+"""Keys are somebody else's text: which may become paths of files, and how they are shown."""
 
 import re
 
 # An empty, "." or ".." component (also a leading or trailing slash), a control
 # character (C0, DEL, C1), or a lone surrogate, which no UTF-8 key can hold.
 _UNSAFE = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
 
 is_unsafe = _UNSAFE.search
 """Truthy for a key of which :func:`path_problem` has something to say."""
@@ -26,3 +29,8 @@ def path_problem(key: str) -> str:
     if found[0].strip("/.") == "":
         return "it has an empty, '.' or '..' component"
     return f"it holds the control character {found[0]!a}"
+
+
+def show_key(key: str) -> str:
+    """Return a key as printable text on one line; control characters escaped."""
+    return _UNPRINTABLE.sub(lambda m: m[0].encode("unicode_escape").decode(), key)

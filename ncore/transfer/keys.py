@@ -5,15 +5,10 @@ names a file it must pass :func:`check_key`; before it reaches a terminal it
 goes through :func:`show_key`.
 """
 
-import re
-
 from ncore.itar.safe_path import is_unsafe as is_unsafe
 from ncore.itar.safe_path import path_problem
+from ncore.itar.safe_path import show_key as show_key
 from ncore.transfer.errors import UnsafeKeyError
-
-_UNPRINTABLE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
-)
 
 
 def check_key(key: str) -> None:
@@ -26,11 +21,6 @@ def check_key(key: str) -> None:
     why = path_problem(key)
     if why:
         raise UnsafeKeyError(f"refused the key {show_key(key)!r}: {why}")
-
-
-def show_key(key: str) -> str:
-    """Return a key as printable text on one line; control characters escaped."""
-    return _UNPRINTABLE.sub(lambda m: m[0].encode("unicode_escape").decode(), key)
 
 
 def parent_of(key: str) -> str:
