@@ -324,7 +324,7 @@ def synthetic_zarr(chunks: int, size: int, source: random.Random) -> dict[str, b
     """Return the files of a Zarr v2 group with one array of ``chunks`` chunks.
 
     Args:
-        chunks: Number of chunks; at most 100 lie in one directory.
+        chunks: Number of chunks; 100 lie in one directory.
         size: Bytes of each chunk.
         source: Where the bytes come from; the same seed gives the same zarr.
     """
@@ -334,8 +334,8 @@ def synthetic_zarr(chunks: int, size: int, source: random.Random) -> dict[str, b
         "0/.zarray": json.dumps(
             {
                 "zarr_format": 2,
-                "shape": [(chunks + 99) // 100, 100, size],
-                "chunks": [1, 1, size],
+                "shape": [(chunks + 99) // 100, 100 * size],
+                "chunks": [1, size],
                 "dtype": "|u1",
                 "compressor": None,
                 "fill_value": 0,
@@ -348,5 +348,5 @@ def synthetic_zarr(chunks: int, size: int, source: random.Random) -> dict[str, b
     }
     common = source.randbytes(max(0, size - 8))
     for i in range(chunks):
-        files[f"0/{i // 100}/{i % 100}/0"] = (i.to_bytes(8, "little") + common)[:size]
+        files[f"0/{i // 100}/{i % 100}"] = (i.to_bytes(8, "little") + common)[:size]
     return files
