@@ -3,7 +3,7 @@
 import mmap
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from ncore.itar.tail_journal import (
 )
 
 _NOWHERE = 1 << 62
+_CAN_ADVISE = hasattr(mmap, "MADV_WILLNEED")
 _PREAD_MOST = 1 << 30
 """Linux reads at most 0x7ffff000 bytes a call."""
 
@@ -141,6 +142,23 @@ class FileSource:
         elif self._fd < 0:
             self.fileno()
         return memoryview(self._map)[offset : offset + size]
+
+    def will_need(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Have the kernel fetch each (offset, size) of views to come, all at once.
+
+        Without it a view of what is not in memory is fetched page after page as it is
+        touched. Returns at once; does nothing where the platform has no such call.
+        """
+        if self._map is None:
+            self.view(0, 0)
+        if self._map is None or not _CAN_ADVISE:
+            return
+        length = len(self._map)
+        for offset, size in ranges:
+            start = offset - offset % mmap.PAGESIZE
+            stop = min(offset + size, length)
+            if start < stop:
+                self._map.madvise(mmap.MADV_WILLNEED, start, stop - start)
 
     def close(self) -> None:  # docstring inherited
         if self._fd >= 0:

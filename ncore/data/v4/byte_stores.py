@@ -6,8 +6,9 @@ zarr. All of them hold no lock and no shared file position: threads, forked and
 spawned workers need no preparation.
 """
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,6 +40,9 @@ class ByteStore(Protocol):
     def view(self, key: str) -> bytes | memoryview | None:
         """The value of ``key`` without a copy where that is possible, or None."""
 
+    def read_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """The values of many keys, in this order; remote ones are fetched together."""
+
     def contains(self, key: str) -> bool:
         """Whether there is a value for ``key``."""
 
@@ -67,6 +71,11 @@ class ItarByteStore:
         self._keys: IndexKeys | None = None
         self._zarr_store: Store | None = None
 
+    @property
+    def reader(self) -> "ItarReader":
+        """The archive."""
+        return self._reader
+
     def _open(self) -> "ItarReader":
         from ncore.itar.reader import ItarReader
 
@@ -83,6 +92,9 @@ class ItarByteStore:
             return self._reader.view(key)
         except KeyError:
             return None
+
+    def read_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        return [self.read(key) for key in keys]
 
     def contains(self, key: str) -> bool:
         return key in self._reader
@@ -152,6 +164,9 @@ class DirectoryByteStore:
     def view(self, key: str) -> bytes | memoryview | None:
         return self.read(key)
 
+    def read_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        return [self.read(key) for key in keys]
+
     def contains(self, key: str) -> bool:
         return os.path.isfile(self._file(key))  # noqa: PTH113 (a hot path)
 
@@ -191,6 +206,18 @@ class OpenZarrByteStore:
 
     def view(self, key: str) -> bytes | memoryview | None:
         return self.read(key)
+
+    def read_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        from zarr.core.buffer import default_buffer_prototype
+        from zarr.core.sync import sync
+
+        store, prototype = self._store, default_buffer_prototype()
+
+        async def values() -> list[bytes | None]:
+            found = await asyncio.gather(*(store.get(key, prototype) for key in keys))
+            return [None if value is None else value.to_bytes() for value in found]
+
+        return sync(values())
 
     def contains(self, key: str) -> bool:
         from zarr.core.sync import sync

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as PILImage
 
 from ncore.data.checks import check
 from ncore.data.enums import LabelEncoding
@@ -235,6 +234,8 @@ class CameraLabelsComponent:
                 schema = self._descriptor.label_schema
                 if schema.encoding is LabelEncoding.IMAGE_ENCODED:
                     # The image says itself what it is; encoded_format is a description.
+                    from PIL import Image as PILImage  # slow to import
+
                     with PILImage.open(BytesIO(self._label_group.read_blob(_DATA))) as image:
                         return np.asarray(image).astype(schema.dtype)
                 stored = self._label_group.read_array(_DATA)

@@ -120,6 +120,16 @@ class CameraSensorComponent:
             """
             return _read_image(self._node, f"frames/{int(timestamp_us)}/{_IMAGE}")
 
+        def locate_frame_data(self, timestamp_us: int) -> tuple[str, int] | None:
+            """Where the image of the frame that ends at ``timestamp_us`` lies as it is.
+
+            Returns:
+                Key in :attr:`component_store` and size in bytes, for those who read many
+                images at once; None if it is stored in another form, which
+                :meth:`get_frame_data` reads.
+            """
+            return self._node.locate_blob(f"frames/{int(timestamp_us)}/{_IMAGE}")
+
         def get_frame_image(self, timestamp_us: int) -> "PILImage.Image":
             """The decoded image of the frame that ends at ``timestamp_us``.
 

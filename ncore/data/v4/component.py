@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ncore.data.errors import InvalidDataError
 from ncore.data.interval import HalfClosedInterval
+from ncore.data.v4.byte_stores import ByteStore
 from ncore.data.v4.errors import SequenceFormatError
 from ncore.data.v4.json_attributes import json_attributes
 from ncore.data.v4.node_writer import NodeWriter, check_node_name, node_writer
@@ -179,6 +180,11 @@ class ComponentReader(ABC):
         }
         state = {k: v for k, v in vars(self).items() if k not in cached and k != "_given_group"}
         return {**state, **{k: getattr(self, k) for k in keep}}
+
+    @property
+    def component_store(self) -> ByteStore:
+        """The store that holds the instance."""
+        return self._node.store
 
     @property
     def instance_name(self) -> str:

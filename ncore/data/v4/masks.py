@@ -4,8 +4,6 @@ from collections.abc import Generator
 from io import BytesIO
 from typing import TYPE_CHECKING, Self
 
-from PIL import Image as PILImage
-
 from ncore.data.errors import InvalidDataError
 from ncore.data.interval import HalfClosedInterval
 from ncore.data.v4.component import ComponentReader, ComponentWriter
@@ -14,6 +12,7 @@ from ncore.data.v4.node_writer import check_node_name
 
 if TYPE_CHECKING:
     import zarr
+    from PIL import Image as PILImage
 
 
 class MasksComponent:
@@ -42,7 +41,7 @@ class MasksComponent:
             self._stored: set[str] = set()
 
         def store_camera_masks(
-            self, camera_id: str, mask_images: dict[str, PILImage.Image]
+            self, camera_id: str, mask_images: "dict[str, PILImage.Image]"
         ) -> Self:
             """Add the masks of a camera, all at once.
 
@@ -57,6 +56,8 @@ class MasksComponent:
             check_node_name(camera_id, "camera id")
             if camera_id in self._stored:
                 raise InvalidDataError(f"masks of camera {camera_id!r} are stored already")
+            from PIL import Image as PILImage  # slow to import, and readers seldom need it
+
             encoded = {}
             for name, image in mask_images.items():
                 check_node_name(name, "mask name")
@@ -96,7 +97,7 @@ class MasksComponent:
             group = self._node.group(f"cameras/{camera_id}")
             return list(group.attributes.get("mask_names", []))
 
-        def get_camera_mask_image(self, camera_id: str, mask_name: str) -> PILImage.Image:
+        def get_camera_mask_image(self, camera_id: str, mask_name: str) -> "PILImage.Image":
             """One mask of a camera, in the mode it was stored in.
 
             Raises:
@@ -107,11 +108,13 @@ class MasksComponent:
             if not group.has_array(mask_name):
                 raise ComponentNotFoundError(f"camera {camera_id!r} has no mask {mask_name!r}")
             image_format = group.array_attributes(mask_name).get("format", "png")
+            from PIL import Image as PILImage
+
             return PILImage.open(BytesIO(group.read_blob(mask_name)), formats=[image_format])
 
         def get_camera_mask_images(
             self, camera_id: str
-        ) -> Generator[tuple[str, PILImage.Image], None, None]:
+        ) -> "Generator[tuple[str, PILImage.Image], None, None]":
             """Yield the name and image of each of the camera's masks.
 
             Raises:

@@ -110,6 +110,10 @@ class GroupNode:
         metadata = self.array_metadata(name)
         return read_blob(metadata, self.store, path), documents.attributes(path) or {}
 
+    def locate_blob(self, name: str) -> tuple[str, int] | None:
+        """Key and size of the value that is the array ``name`` byte for byte, if one is."""
+        return self.documents.blob(self._join(name))
+
     def _missing(self, what: str, name: str) -> ComponentNotFoundError:
         return ComponentNotFoundError(
             f"{self.store.location}: no {what} {name!r} in group '/{self.path}'"

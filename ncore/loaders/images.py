@@ -1,0 +1,162 @@
+"""A camera's encoded images, read many at a time and as fast as the file allows."""
+
+import os
+from collections.abc import Sequence
+from typing import Protocol
+
+from ncore.data.sensor_protocols import CameraSensorProtocol
+from ncore.data.v4.byte_stores import ItarByteStore
+from ncore.data.v4.cameras import CameraSensorComponent
+from ncore.data.v4.loader_sensors import CameraSensor
+from ncore.itar.source import FileSource
+from ncore.loaders.errors import SequenceChangedError
+
+_Span = tuple[int, int]
+
+
+class EncodedImages(Protocol):
+    """The encoded images of one camera by frame index."""
+
+    def read(self, index: int) -> bytes:
+        """Return the bytes of one image."""
+        ...
+
+    def read_many(self, indices: Sequence[int]) -> list[bytes]:
+        """Return the bytes of many images."""
+        ...
+
+    def view_many(self, indices: Sequence[int]) -> Sequence[bytes | memoryview]:
+        """Return many images, without copying them where they lie in a local file."""
+        ...
+
+
+def encoded_images(camera: CameraSensorProtocol) -> EncodedImages:
+    """Return the fastest way to a camera's images."""
+    if not isinstance(camera, CameraSensor):
+        return _AnyCamera(camera)
+    reader = camera.camera_reader
+    store = reader.component_store
+    if isinstance(store, ItarByteStore):
+        source = store.reader.source
+        if isinstance(source, FileSource):
+            return _MappedImages(reader, store, source)
+    return _StoredImages(reader)
+
+
+class _AnyCamera:
+    """Images one after the other, from anything that is a camera."""
+
+    def __init__(self, camera: CameraSensorProtocol) -> None:
+        self._camera = camera
+
+    def read(self, index: int) -> bytes:
+        return self._camera.get_frame_data(index).get_encoded_image_data()
+
+    def read_many(self, indices: Sequence[int]) -> list[bytes]:
+        return [self.read(index) for index in indices]
+
+    def view_many(self, indices: Sequence[int]) -> Sequence[bytes | memoryview]:
+        return self.read_many(indices)
+
+
+class _StoredImages:
+    """Images as values of a component store; remote ones of a batch are fetched together."""
+
+    def __init__(self, reader: CameraSensorComponent.Reader) -> None:
+        self._reader = reader
+        self._ends: list[int] = reader.frames_timestamps_us[:, 1].tolist()
+
+    def read(self, index: int) -> bytes:
+        return self._reader.get_frame_data(self._ends[index]).get_encoded_image_data()
+
+    def read_many(self, indices: Sequence[int]) -> list[bytes]:
+        found: list[bytes | None] = [None] * len(indices)
+        located = [self._reader.locate_frame_data(self._ends[index]) for index in indices]
+        together = [at for at, place in enumerate(located) if place is not None]
+        keys = [place[0] for place in located if place is not None]
+        for at, data in zip(together, self._reader.component_store.read_many(keys), strict=True):
+            place = located[at]
+            if data is not None and place is not None and len(data) == place[1]:
+                found[at] = data
+        return [
+            self.read(index) if data is None else data
+            for index, data in zip(indices, found, strict=True)
+        ]
+
+    def view_many(self, indices: Sequence[int]) -> Sequence[bytes | memoryview]:
+        return self.read_many(indices)
+
+
+class _MappedImages(_StoredImages):
+    """Images in a local archive.
+
+    They are copied out of the mapped file: that takes half the time of ``pread``,
+    which the kernel copies with, and a decoder needs no copy at all. What is not
+    in memory yet is asked for first, all ranges of a batch at once, because a mapped
+    page that is merely touched is fetched with few neighbours.
+    """
+
+    def __init__(
+        self, reader: CameraSensorComponent.Reader, store: ItarByteStore, source: FileSource
+    ) -> None:
+        super().__init__(reader)
+        self._archive = store.reader
+        self._source = source
+        self._spans: list[_Span | None] = [None] * len(self._ends)
+        self._fetched = bytearray(len(self._ends))
+        # Pages of a file that exceeds the memory are gone when they are needed again.
+        self._stays = source.size * 2 < _memory_size()
+
+    def read(self, index: int) -> bytes:
+        span = self._spans[index] or self._locate(index)
+        if span is None:
+            return super().read(index)
+        if not self._fetched[index]:
+            self._fetch((index,))
+        offset, size = span
+        return self._source.view(offset, size).tobytes()
+
+    def read_many(self, indices: Sequence[int]) -> list[bytes]:
+        self._fetch([index for index in indices if not self._fetched[index]])
+        return [self.read(index) for index in indices]
+
+    def view_many(self, indices: Sequence[int]) -> Sequence[bytes | memoryview]:
+        self._fetch([index for index in indices if not self._fetched[index]])
+        found: list[bytes | memoryview] = []
+        for index in indices:
+            span = self._spans[index] or self._locate(index)
+            found.append(super().read(index) if span is None else self._source.view(*span))
+        return found
+
+    def _locate(self, index: int) -> _Span | None:
+        """Offset and size of an image; None if it is stored in another form."""
+        place = self._reader.locate_frame_data(self._ends[index])
+        if place is None:
+            return None
+        key, size = place
+        number = self._archive.index.find(key)
+        if number < 0:
+            return None  # an image of nothing but fill values
+        span = self._archive.index.span(number)
+        if span[1] != size:
+            return None  # said by the reader of the whole array
+        if len(self._source.view(*span)) != size:
+            raise SequenceChangedError(f"{self._source.name}: {key!r} lies behind its end")
+        self._spans[index] = span
+        return span
+
+    def _fetch(self, indices: Sequence[int]) -> None:
+        spans = []
+        for index in indices:
+            span = self._spans[index] or self._locate(index)
+            if span is not None:
+                spans.append(span)
+                self._fetched[index] = self._stays
+        self._source.will_need(spans)
+
+
+def _memory_size() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 0
