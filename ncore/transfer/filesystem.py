@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 _RENAME_NOREPLACE = 1  # linux/fs.h
 _RENAME_EXCL = 4  # sys/stdio.h of macOS
+_PROBE = 64
 _UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 
 
@@ -85,31 +86,35 @@ class Hop:
     """Runs short blocking calls in the event loop while they are quick.
 
     A hop to a thread costs more than a small file's system calls on a local
-    disk, but on a slow file system (a network's) calls in the loop would stall
-    all transfers. So the time of recent calls decides.
+    disk (and threads that make many of them keep the loop waiting for the
+    interpreter), but on a slow file system calls in the loop would stall all
+    transfers. So the typical time of recent calls decides: their median, since
+    on a busy machine a few take long whatever the file system.
 
     Args:
         threads: Threads for slow calls.
-        limit: Seconds; calls go to threads while the mean is above.
+        limit: Seconds; calls go to threads while the median is above.
     """
 
-    def __init__(self, threads: int = 16, limit: float = 0.001) -> None:
+    def __init__(self, threads: int = 16, limit: float = 0.002) -> None:
         self._limit = limit
-        self._mean = 0.0
+        self._median = limit / 8
+        self._calls = 0
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ncore-files")
 
     async def run(self, f: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``f``, here or in a thread."""
-        if self._mean <= self._limit:
-            start = time.perf_counter()
-            try:
-                return f(*args, **kwargs)
-            finally:
-                self._mean += 0.1 * (time.perf_counter() - start - self._mean)
-        result, seconds = await self.thread(_timed, f, args, kwargs)
-        # In a thread the time includes waiting for others: weigh it less.
-        self._mean += 0.02 * (seconds - self._mean)
-        return result
+        self._calls += 1
+        # Now and then one is tried here: only here it is timed undisturbed.
+        if self._median > self._limit and self._calls % _PROBE:
+            return await self.thread(f, *args, **kwargs)
+        start = time.perf_counter()
+        try:
+            return f(*args, **kwargs)
+        finally:
+            # A step up for a slower call, down for a quicker one: half of each.
+            slower = time.perf_counter() - start > self._median
+            self._median *= 1.2 if slower else 1 / 1.2
 
     async def thread(self, f: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``f`` in a thread, whatever it took so far."""
@@ -119,10 +124,3 @@ class Hop:
     def close(self) -> None:
         """Let the threads go."""
         self._pool.shutdown(wait=False)
-
-
-def _timed(
-    f: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]
-) -> tuple[T, float]:
-    start = time.perf_counter()
-    return f(*args, **kwargs), time.perf_counter() - start

@@ -65,6 +65,12 @@ def failure(
     return TransferError(message)
 
 
+def _line_failed(method: str, url: str, error: Exception) -> TransferError:
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
+        return TransferError(f"{shown_url(url)} is not a URL to ask")
+    return TransientError(f"{method} {shown_url(url)}: {str(error) or type(error).__name__}")
+
+
 class HttpSession:
     """A pool of connections.
 
@@ -138,10 +144,24 @@ class HttpSession:
                     raise failure(method, url, answer.status, answer.headers, body)
                 yield answer
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
-            what = str(error) or type(error).__name__
-            if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
-                raise TransferError(f"{shown_url(url)} is not a URL to ask") from None
-            raise TransientError(f"{method} {shown_url(url)}: {what}") from None
+            raise _line_failed(method, url, error) from None
+
+    async def fetch(self, url: str, headers: Mapping[str, str]) -> bytes:
+        """GET all of a small body.
+
+        Raises:
+            TransferError: As :meth:`exchange`.
+        """
+        try:
+            async with self._open().get(
+                URL(url, encoded=True), headers=headers, allow_redirects=False
+            ) as answer:
+                if answer.status != 200:
+                    body = (await answer.content.read(4096)).decode("utf-8", "replace")
+                    raise failure("GET", url, answer.status, answer.headers, body)
+                return await answer.read()
+        except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
+            raise _line_failed("GET", url, error) from None
 
     async def body(
         self, url: str, headers: Mapping[str, str], offset: int = 0

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -322,15 +323,21 @@ async def test_killed_and_run_again(tmp_path, at):
     assert everything_below(tmp_path) == sorted(["x.zarr", *(f"x.zarr/{k}" for k in entries)])
 
 
-async def test_slow_calls_move_to_threads():
+async def test_slow_calls_move_to_threads_and_back():
     hop = filesystem.Hop(threads=2, limit=0.0005)
-    import threading
-
     main = threading.current_thread()
-    assert await hop.run(threading.current_thread) is main
-    for _ in range(3):
-        await hop.run(time.sleep, 0.005)
-    assert await hop.run(threading.current_thread) is not main
+
+    async def where(calls):
+        return [await hop.run(threading.current_thread) is main for _ in range(calls)]
+
+    assert all(await where(3))
+    for i in range(30):  # a slow call now and then changes nothing
+        await hop.run(time.sleep, 0.002 if i % 5 == 0 else 0)
+    assert all(await where(1))
+    for _ in range(20):
+        await hop.run(time.sleep, 0.002)
+    assert not any(await where(1))
+    assert all((await where(64 * 30))[-10:])
     with pytest.raises(ZeroDivisionError):
         await hop.run(lambda: 1 / 0)
     hop.close()

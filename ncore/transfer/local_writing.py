@@ -45,6 +45,7 @@ class Writer:
         # duplicates, so that closing one here cannot hit one in use.
         self._lock = threading.Lock()
         self._directories: dict[str, int] = {}
+        self._made: set[str] = set()  # some of the directories that this writer made
         self._serial = itertools.count(1)
 
     def open(self) -> None:
@@ -120,11 +121,12 @@ class Writer:
         above, _, name = path.rpartition("/")
         parent = self._directory(above)
         try:
-            fd = os.open(name, _DIRECTORY, dir_fd=parent)
+            if above in self._made:  # so this one is most likely missing too
+                fd = self._make_directory(name, path, parent)
+            else:
+                fd = os.open(name, _DIRECTORY, dir_fd=parent)
         except FileNotFoundError:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(name, dir_fd=parent)
-            fd = os.open(name, _DIRECTORY, dir_fd=parent)
+            fd = self._make_directory(name, path, parent)
         except OSError as e:
             if e.errno not in (errno.ENOTDIR, errno.ELOOP):
                 raise
@@ -138,8 +140,15 @@ class Writer:
             ) from None
         if len(self._directories) >= _OPEN_DIRECTORIES:
             self._close_directories()
+            self._made.clear()
         self._directories[path] = fd
         return fd
+
+    def _make_directory(self, name: str, path: str, parent: int) -> int:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, dir_fd=parent)
+            self._made.add(path)
+        return os.open(name, _DIRECTORY, dir_fd=parent)
 
     def write(self, key: str, data: bytes, mtime: float | None, *, replace: bool) -> None:
         """Write a small file, whole."""
