@@ -77,8 +77,7 @@ def text_array(raw: bytes, pos: int, limit: int, what: str) -> tuple[list[bytes]
     count, pos = array_length(raw, pos, limit, what)
     if count == INDEFINITE:
         return _indefinite_texts(raw, pos, limit, what)
-    starts, sizes, pos = _text_spans(raw, pos, count, what)
-    return [raw[s : s + n] for s, n in zip(starts, sizes, strict=True)], pos
+    return _texts(raw, pos, count, what)
 
 
 def uint_array(raw: bytes, pos: int, limit: int, what: str) -> tuple[npt.NDArray[np.uint64], int]:
@@ -90,10 +89,15 @@ def uint_array(raw: bytes, pos: int, limit: int, what: str) -> tuple[npt.NDArray
     count, pos = array_length(raw, pos, limit, what)
     if count == INDEFINITE:
         return _uints_one_by_one(raw, pos, None, limit, what)
-    found = _uints_at_once(raw, pos, count)
-    if found is None:
-        return _uints_one_by_one(raw, pos, count, limit, what)
-    return found
+    runs, pos = _uint_runs(raw, pos, count)
+    left = count - sum(map(len, runs))
+    if left:
+        found = _uints_at_once(raw, pos, left)
+        if found is None:
+            found = _uints_one_by_one(raw, pos, left, limit, what)
+        rest, pos = found
+        runs.append(rest)
+    return np.concatenate(runs) if len(runs) != 1 else runs[0], pos
 
 
 def text(raw: bytes, pos: int) -> tuple[str, int]:
@@ -181,91 +185,130 @@ def _indefinite_texts(raw: bytes, pos: int, limit: int, what: str) -> tuple[list
     return found, pos + 1
 
 
-def _text_spans(raw: bytes, pos: int, count: int, what: str) -> tuple[list[int], list[int], int]:
-    """Return (start of each string's bytes, their sizes, position behind the last)."""
-    starts: list[int] = []
-    sizes: list[int] = []
-    add_start, add_size = starts.append, sizes.append
+def _texts(raw: bytes, pos: int, count: int, what: str) -> tuple[list[bytes], int]:
+    """Return (each string's bytes, position behind the last)."""
+    found: list[bytes] = []
+    add = found.append
     probe = _PROBE
     try:
-        while len(starts) < count:
-            for _ in range(min(probe, count - len(starts))):
+        while len(found) < count:
+            for _ in range(min(probe, count - len(found))):
                 first = raw[pos]
                 if 0x60 <= first < 0x78:
-                    size = first - 0x60
                     pos += 1
+                    size = first - 0x60
                 elif first == 0x78:
                     size = raw[pos + 1]
                     pos += 2
+                elif first == 0x7F:
+                    raise CborError(f"{what} has a string of indefinite length")
                 else:
                     data, pos = _string(raw, pos, TEXT, f"an item of {what}")
-                    if first == 0x7F:
-                        raise CborError(f"{what} has a string of indefinite length")
-                    size = len(data)
-                    pos -= size
-                add_start(pos)
-                add_size(size)
+                    add(data)
+                    continue
+                add(raw[pos : pos + size])
                 pos += size
-            periods = _repeats(raw, pos, starts, sizes, count - len(starts))
-            if periods is None:
+            times = _add_repeats(raw, pos, found, count)
+            if times:
+                pos += times
+                probe = _PROBE
+            else:
                 probe = min(probe * 2, 1 << 16)
-                continue
-            probe = _PROBE
-            lengths, leads, times = periods
-            stride = sum(lengths) + sum(leads)
-            within, at = [], 0
-            for lead, size in zip(leads, lengths, strict=True):
-                within.append(at + lead)
-                at += lead + size
-            grid = pos + np.arange(times, dtype=np.int64)[:, None] * stride + np.array(within)
-            starts.extend(grid.ravel().tolist())
-            sizes.extend(lengths * times)
-            pos += times * stride
     except IndexError:
         raise CborError(f"ends inside {what}") from None
     if pos > len(raw):
         raise CborError(f"ends inside {what}")
-    return starts, sizes, pos
+    return found, pos
 
 
-def _repeats(
-    raw: bytes, pos: int, starts: list[int], sizes: list[int], left: int
-) -> tuple[list[int], list[int], int] | None:
-    """Return (sizes, head widths, number of repeats ahead) of a period that goes on at ``pos``.
+def _add_repeats(raw: bytes, pos: int, found: list[bytes], count: int) -> int:
+    """Add the strings ahead that repeat the sizes of the last ones; return their extent.
 
     If the last items repeat with some period, so probably do the next. Heads at
     the predicted places are compared: where one is as predicted the item is
     exactly that long, so the next head's place is certain too. Nothing is assumed.
     """
-    for period in range(1, min(_MAX_PERIOD, len(sizes) // 2, left) + 1):
-        lengths = sizes[-period:]
-        if lengths != sizes[-2 * period : -period] or max(lengths) > 255:
+    left = count - len(found)
+    recent = [len(item) for item in found[-2 * _MAX_PERIOD :]]
+    for period in range(1, min(_MAX_PERIOD, len(recent) // 2, left) + 1):
+        lengths = recent[-period:]
+        if lengths != recent[-2 * period : -period] or max(lengths) > 255:
             continue
-        leads = [1 if size < 24 else 2 for size in lengths]
-        stride = sum(lengths) + sum(leads)
+        heads = [bytes([0x60 + n]) if n < 24 else bytes([0x78, n]) for n in lengths]
+        stride = sum(lengths) + sum(map(len, heads))
         most = min(left // period, (len(raw) - pos) // stride)
         if most < 4:
             continue
         rows = np.frombuffer(raw, np.uint8, most * stride, pos).reshape(most, stride)
-        expected: list[int] = []
         columns: list[int] = []
+        begins: list[int] = []
         at = 0
-        for lead, size in zip(leads, lengths, strict=True):
-            expected += [0x60 + size] if lead == 1 else [0x78, size]
-            columns += range(at, at + lead)
-            at += lead + size
+        for lead, size in zip(heads, lengths, strict=True):
+            columns += range(at, at + len(lead))
+            begins.append(at + len(lead))
+            at += len(lead) + size
+        expected = np.frombuffer(b"".join(heads), np.uint8)
         times, step = 0, 256
         while times < most:
-            part = rows[times : times + step][:, np.array(columns)] == expected
-            good = part.all(axis=1)
+            good = (rows[times : times + step][:, np.array(columns)] == expected).all(axis=1)
             if not good.all():
                 times += int(good.argmin())
                 break
             times += len(good)
             step *= 4
-        if times >= 4:
-            return lengths, leads, times
-    return None
+        if times < 4:
+            continue
+        items: list[bytes] = [b""] * (times * period)
+        for i, (begin, size) in enumerate(zip(begins, lengths, strict=True)):
+            items[i::period] = _column(rows[:times, begin : begin + size])
+        found += items
+        return times * stride
+    return 0
+
+
+def _column(rows: npt.NDArray[np.uint8]) -> list[bytes]:
+    """Return each row as bytes."""
+    size = rows.shape[1]
+    if size == 0 or not rows[:, -1].all():  # numpy's strings lose zero bytes at their end
+        return [row.tobytes() for row in rows]
+    strings: list[bytes] = np.ascontiguousarray(rows).view(f"S{size}")[:, 0].tolist()
+    return strings
+
+
+def _uint_runs(raw: bytes, pos: int, count: int) -> tuple[list[npt.NDArray[np.uint64]], int]:
+    """Decode runs of equally long uints while they are long; return (values, position behind).
+
+    Sorted offsets are a few long runs. Nothing is refused here, only left over.
+    """
+    runs: list[npt.NDArray[np.uint64]] = []
+    if count == 0:
+        return [np.zeros(0, np.uint64)], pos
+    while count >= _PROBE:
+        lead = raw[pos] if pos < len(raw) else BREAK
+        if lead < 24:
+            values = np.frombuffer(raw, np.uint8, min(count, len(raw) - pos), pos)
+            taken = _prefix(values < 24)
+            runs.append(values[:taken].astype(np.uint64))
+            pos += taken
+        elif 0x18 <= lead <= 0x1B:
+            width = 1 << (lead - 0x18)
+            rows = min(count, (len(raw) - pos) // (1 + width))
+            cells = np.frombuffer(raw, np.uint8, rows * (1 + width), pos).reshape(rows, 1 + width)
+            taken = _prefix(cells[:, 0] == lead)
+            digits = np.ascontiguousarray(cells[:taken, 1:]).view(f">u{width}")[:, 0]
+            runs.append(digits.astype(np.uint64))
+            pos += taken * (1 + width)
+        else:
+            break
+        count -= taken
+        if taken < _PROBE:
+            break
+    return runs, pos
+
+
+def _prefix(good: npt.NDArray[np.bool_]) -> int:
+    """Return how many are true before the first that is not."""
+    return len(good) if good.all() else int(good.argmin())
 
 
 def _uints_at_once(raw: bytes, pos: int, count: int) -> tuple[npt.NDArray[np.uint64], int] | None:

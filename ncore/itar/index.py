@@ -185,7 +185,7 @@ class Index:
         own slot or right behind its predecessor.
         """
         count = len(hashes)
-        by_hash = np.argsort(hashes, kind="stable")
+        by_hash = np.argsort(hashes)
         ordered = hashes[by_hash]
         for at in np.flatnonzero(ordered[1:] == ordered[:-1]):
             # Equal hashes are rare and mostly equal keys. A run of them is compared

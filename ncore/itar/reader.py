@@ -131,8 +131,18 @@ class ItarReader:
             ItarChangedError: the file changed since it was opened.
             ItarDigestError: ``verify_reads`` is on and the payload is damaged.
         """
-        i = self._find(key)
-        offset, size = self.index.span(i)
+        data = self.get(key)
+        if data is None:
+            raise self._missing(key)
+        return data
+
+    def get(self, key: str) -> bytes | None:
+        """Return the payload of a key, ``None`` if there is none; else as :meth:`read`."""
+        index = self.index
+        i = index.find(key)
+        if i < 0:
+            return None
+        offset, size = index.span(i)
         if offset >= self._tail_start:
             at = offset - self._tail_start
             data = self._tail[at : at + size]
@@ -277,8 +287,11 @@ class ItarReader:
     def _find(self, key: str) -> int:
         i = self.index.find(key)
         if i < 0:
-            raise ItarKeyError(f"{self.name}: no key {key!r}")
+            raise self._missing(key)
         return i
+
+    def _missing(self, key: str) -> ItarKeyError:
+        return ItarKeyError(f"{self.name}: no key {key!r}")
 
     def _verify(self, i: int, data: bytes | memoryview) -> None:
         stored = self.index.crc32c

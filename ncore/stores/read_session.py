@@ -47,8 +47,7 @@ class ReadSession:
         """Return a value, ``None`` if there is none."""
         if key.endswith(_DOCUMENT_ENDS) and documents.is_document(key):
             return self._get_document(key)
-        reader = self.reader
-        return reader.read(key) if reader.index.find(key) >= 0 else None
+        return self.reader.get(key)
 
     def get_range(self, key: str, start: int, stop: int) -> bytes:
         """Return part of a value that exists."""
