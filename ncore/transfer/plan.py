@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from ncore.select.key_cover import KeyCover
 from ncore.select.selection import ZarrSelection
 from ncore.transfer.backend import Entry, Source
 from ncore.transfer.digests import is_known
@@ -27,6 +28,10 @@ from ncore.transfer.listing import Selection, list_scopes, scopes
 # File systems keep times to 2 s (FAT) and servers to 1 s (HTTP).
 _MTIME_TOLERANCE = 2.0
 _COMPARE_AT_ONCE = 256
+# Up to so many entries are looked up one by one in a target whose first page
+# of a listing is full.
+_MOST_SOUGHT = 16
+_WHOLE_PAGE = 1000
 
 
 class Existing(StrEnum):
@@ -233,6 +238,7 @@ class Planner:
             TransferError: A listing failed.
         """
         skip = self._policy.skip_chunks
+        await self._narrow()
         source = _Cursor(list_scopes(self._source, self._scopes, skip_chunks=skip))
         target = _Cursor(
             list_scopes(self._target, self._scopes, skip_chunks=skip)
@@ -278,6 +284,34 @@ class Planner:
         await self._settle()
         if self._out:
             yield self._take()
+
+    async def _narrow(self) -> None:
+        """Look for only what the source has, when that is little and the target has much.
+
+        Where nothing is deleted, one changed file in a zarr of a million chunks
+        then costs a few look-ups, and no listing of a million.
+        """
+        target = self._target
+        if (
+            target is None
+            or self._policy.extra is not Extra.KEEP
+            or not target.capabilities.list_ranges
+            or not self._source.capabilities.cheap_digests
+        ):
+            return
+        wide = next((scope.text for scope in self._scopes if not scope.is_key), None)
+        if wide is None:
+            return
+        keys: list[str] = []
+        async for page in list_scopes(self._source, self._scopes):
+            keys += [entry.key for entry in page if self._selection.matches(entry.key)]
+            if len(keys) > _MOST_SOUGHT:
+                return
+        async for page in target.list(wide):
+            if len(page) < _WHOLE_PAGE:
+                return
+            break
+        self._scopes = scopes(KeyCover.of(keys))
 
     def _take(self) -> list[Action]:
         out, self._out = self._out, []

@@ -273,3 +273,35 @@ async def test_totals():
     assert totals.to_delete == 1
     assert totals.as_dict()["create"] == {"entries": 1, "bytes": 2}
     assert totals.as_dict()["delete"] == {"entries": 1, "bytes": 4}
+
+
+@settings(max_examples=150, deadline=None)
+@given(trees, trees, st.booleans())
+async def test_looking_up_a_few_keys_plans_what_a_listing_does(source, target, resolve):
+    def planned():
+        return make(
+            MemoryBackend(source),
+            MemoryBackend(target),
+            existing=Existing.OVERWRITE_DIFFERENT,
+            resolve_conflicts=resolve,
+        )
+
+    listed = await planned()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ncore.transfer.plan._WHOLE_PAGE", 1)
+        sought = await planned()
+
+    def told(actions):
+        return {a.key: (str(a.kind), a.source, a.target) for a in actions}
+
+    assert told(sought) == told(listed)
+
+
+async def test_one_changed_file_does_not_list_a_large_target():
+    target = MemoryBackend({f"0/{i:05}": b"x" for i in range(5000)})
+    source = MemoryBackend({"0/.zattrs": b"{}", "0/00007": b"y"})
+    actions = await make(source, target, existing=Existing.OVERWRITE_DIFFERENT)
+    assert kinds(actions) == {"0/.zattrs": "create", "0/00007": "replace"}
+    # The first page, and whether what is new is a directory there.
+    assert [r for r in target.requests if r.startswith("list")] == ["list  ", "list 0/.zattrs/ "]
+    assert len(target.requests) <= 5
