@@ -58,9 +58,9 @@ def read_row(metadata: ArrayMetadata, store: ByteStore, path: str, row: int) -> 
     if metadata.direct and chunks == (1, *shape[1:]) and 0 not in shape:
         chunk = _read_chunk(metadata, store, path, (row, *[0] * (len(shape) - 1)))
         if chunk is not None:
-            result: npt.NDArray[Any] = chunk[0]
-            return result
-    return np.ascontiguousarray(read_array(metadata, store, path)[row])
+            return chunk.reshape(shape[1:])
+    whole = read_array(metadata, store, path)
+    return whole[row : row + 1].reshape(whole.shape[1:]).copy()
 
 
 def read_blob(metadata: ArrayMetadata, store: ByteStore, path: str) -> bytes:

@@ -253,13 +253,13 @@ class ZarrByteStore(OpenZarrByteStore):
         self.location = location
 
     def _open(self) -> "Store":
-        from zarr.storage import FsspecStore, ZipStore
+        from zarr.core.sync import sync
 
-        if "://" not in self._location:
-            return ZipStore(self._location, read_only=True)
-        return FsspecStore.from_url(
-            self._location, storage_options=self._options or None, read_only=True
-        )
+        from ncore.stores.open_store import open_store
+
+        store = open_store(self._location, "r", **self._options)
+        sync(store._ensure_open())
+        return store
 
     def reload(self) -> None:
         self._store = self._open()
@@ -299,6 +299,8 @@ def open_byte_store(path: "UPath | Path | str", index_tail_read_size: int | None
     local = local_path(path)
     if local is None:
         options = dict(getattr(path, "storage_options", {}))
+        if path.name.endswith(".itar"):
+            options["index_tail_read_size"] = index_tail_read_size
         return ZarrByteStore(str(path), options)
     if local.is_dir():
         return DirectoryByteStore(str(local))
