@@ -299,7 +299,7 @@ def open_byte_store(path: "UPath | Path | str", index_tail_read_size: int | None
     local = local_path(path)
     if local is None:
         options = dict(getattr(path, "storage_options", {}))
-        if path.name.endswith(".itar"):
+        if str(path).endswith(".itar"):
             options["index_tail_read_size"] = index_tail_read_size
         return ZarrByteStore(str(path), options)
     if local.is_dir():
