@@ -78,6 +78,11 @@ async def _assets(client: DandiClient, location: Location) -> AsyncIterator[tupl
     """Yield ``(asset, what is stripped of its path, dandiset@version)``."""
     if isinstance(location, ZarrArchiveURL):
         zarr = await client.get(f"/zarr/{location.zarr_id}/")
+        if location.checksum is not None and zarr.get("checksum") != location.checksum:
+            raise EntryNotFoundError(
+                f"{location}: the zarr has changed since; its checksum is now "
+                f"{zarr.get('checksum')}, and the archive's API serves its present state only"
+            )
         asset = {"zarr": location.zarr_id, "path": zarr["name"], "asset_id": None}
         yield asset, _parent(zarr["name"]), str(zarr.get("dandiset", ""))
         return

@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import re
+import sys
+from dataclasses import replace
 
 import pytest
 
 from ncore.select.location_parser import parse_location
+from ncore.transfer.dandi_credentials import token_from_environment
 from ncore.transfer.dandi_open import open_dandi_sources, open_dandi_target
 from ncore.transfer.dandi_upload import Polling
 from ncore.transfer.errors import (
@@ -429,3 +432,75 @@ def test_errors_show_no_signature(server, tmp_path):
     report, _ = upload(server, write_tree(tmp_path / "a.zarr", FILES))
     assert report.failed
     assert not any(with_signature.search(str(failure)) for failure in report.errors)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html>",
+        "[]",
+        "{}",
+        '{"results": 7, "next": null}',
+        '{"results": [{}], "next": null}',
+        '{"results": [{"Key": 1, "Size": 1, "ETag": "x", "LastModified": ""}], "next": null}',
+        '{"results": [{"Key": "a", "Size": -1, "ETag": "x", "LastModified": ""}], "next": null}',
+        '{"results": [{"Key": "a", "Size": 1, "ETag": 5, "LastModified": ""}], "next": null}',
+        "[" * 100_000,
+    ],
+    ids=lambda body: body[:30],
+)
+def test_answers_of_another_form_are_refused(server, tmp_path, body):
+    server.archive.add_zarr("000001", "a.zarr", FILES)
+    server.traffic.faults.append(Fault("api", "GET", "/zarr/.*/files/", status=200, body=body))
+    with pytest.raises(TransferError, match="not how a DANDI archive answers"):
+        download(draft(server, "a.zarr"), tmp_path)
+
+
+def test_the_keyring_is_asked_only_when_the_server_refuses(server, tmp_path, monkeypatch):
+    asked = []
+
+    class Keyring:
+        @staticmethod
+        def get_password(service, user):
+            asked.append((service, user))
+            return server.token
+
+    monkeypatch.setitem(sys.modules, "keyring", Keyring)
+    server.archive.add_zarr("000001", "a.zarr", FILES)
+    download(draft(server, "a.zarr"), tmp_path / "1")
+    assert asked == []
+    server.archive.add_dandiset("000002", embargoed=True)
+    server.archive.add_zarr("000002", "a.zarr", FILES)
+    (report,) = download(draft(server, "a.zarr", "000002"), tmp_path / "2")
+    assert not report.failed
+    host = server.api_url.removeprefix("http://").removesuffix("/api")
+    assert asked == [(f"dandi-api-{host}", "key")]
+
+
+def test_the_environment_names_the_token_by_instance(monkeypatch):
+    environ = {"DANDI_API_KEY": "of-dandi", "127_0_0_1_8000_API_KEY": "of-host"}
+    assert token_from_environment("dandi", environ).header() == "token of-dandi"
+    assert token_from_environment("dandi-sandbox", environ) is None
+    assert token_from_environment("127.0.0.1:8000", environ).header() == "token of-host"
+    assert token_from_environment("linc", {"LINC_API_KEY": " x\n"}).header() == "token x"
+    assert "of-dandi" not in repr(token_from_environment("dandi", environ))
+    with pytest.raises(AccessDeniedError, match="characters no key has"):
+        token_from_environment("dandi", {"DANDI_API_KEY": "a\nHost: evil"})
+
+
+def test_the_proxy_of_the_environment_is_used(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    session = HttpSession()
+    assert session._proxy_for("https://api.example/x") == "http://proxy.example:3128"
+    assert session._proxy_for("https://127.0.0.1/x") is None
+    assert session._proxy_for("http://api.example/x") is None
+
+
+def test_a_state_that_is_gone_is_not_replaced_by_another(server, tmp_path):
+    zarr = server.archive.add_zarr("000001", "a.zarr", FILES)
+    now = parse_location(f"{server.api_url}/zarr/{zarr.zarr_id}/")
+    (report,) = download(replace(now, checksum=zarr.checksum), tmp_path)
+    assert not report.failed
+    with pytest.raises(EntryNotFoundError, match="has changed since"):
+        download(replace(now, checksum=f"{'0' * 32}-1--1"), tmp_path)

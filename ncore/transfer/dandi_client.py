@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from ncore.transfer.dandi_credentials import Token, variable_names
+from ncore.transfer.dandi_credentials import Token, token_from_keyring, variable_names
 from ncore.transfer.errors import AccessDeniedError, TransferError, TransientError
 from ncore.transfer.http_session import HttpSession, shown_url
 
@@ -27,6 +27,8 @@ class DandiClient:
         api_url: Base of the API, such as ``https://api.dandiarchive.org/api``.
         instance: Name of the instance, for messages and for its token.
         token: API token; None asks anonymously.
+        keyring: Without a token, look into the system's keyring for one when
+            the server refuses.
         session: Connections; one of its own if None.
         attempts: Tries of one request.
         longest_wait: Seconds between two tries at most.
@@ -43,6 +45,7 @@ class DandiClient:
         *,
         instance: str = "",
         token: Token | None = None,
+        keyring: bool = False,
         session: HttpSession | None = None,
         attempts: int = 6,
         first_wait: float = 0.5,
@@ -53,6 +56,7 @@ class DandiClient:
         self.session = session or HttpSession()
         self._users = 0
         self._token = token
+        self._keyring = keyring
         self._attempts = attempts
         self._first_wait = first_wait
         self._longest_wait = longest_wait
@@ -69,6 +73,13 @@ class DandiClient:
     def token_hint(self) -> str:
         """What a user without a token can do."""
         return f"set {variable_names(self.instance)[-1]} to the key that the website shows you"
+
+    async def look_for_token(self) -> bool:
+        """Look into the system's keyring, once; return whether there is a token now."""
+        if self._token is None and self._keyring:
+            self._keyring = False
+            self._token = await asyncio.to_thread(token_from_keyring, self.instance)
+        return self.has_token
 
     async def get(self, path: str, query: Mapping[str, object] | None = None) -> Json:
         """GET ``path`` (from the API's base, slash at its end) and return its JSON."""
@@ -120,13 +131,12 @@ class DandiClient:
         self, method: str, path: str, query: Mapping[str, object] | None, body: Json
     ) -> Json:
         url = self._url(path, query)
-        headers = self._headers()
-        data = None
-        if body is not None:
-            data = json.dumps(body).encode()
-            headers["Content-Type"] = "application/json"
+        data = None if body is None else json.dumps(body).encode()
 
         async def ask() -> Json:
+            headers = self._headers()
+            if data is not None:
+                headers["Content-Type"] = "application/json"
             async with self.session.exchange(
                 method, url, headers=headers, data=data, success=(200, 201, 202, 204)
             ) as answer:
@@ -156,10 +166,14 @@ class DandiClient:
             except AccessDeniedError as error:
                 if self.has_token:
                     raise
+                if await self.look_for_token():
+                    continue
                 raise AccessDeniedError(f"{error}; {self.token_hint}") from None
 
     def _url(self, path: str, query: Mapping[str, object] | None) -> str:
-        return f"{self.api_url}{path}" + (f"?{urlencode(query)}" if query else "")
+        return f"{self.api_url}{path}" + (
+            f"?{urlencode(query, errors='surrogatepass')}" if query else ""
+        )
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json"}

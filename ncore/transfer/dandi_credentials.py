@@ -40,8 +40,8 @@ def variable_names(instance: str) -> list[str]:
     return list(dict.fromkeys((f"{name}_API_KEY", f"{re.sub(r'[^A-Z0-9]', '_', name)}_API_KEY")))
 
 
-def find_token(instance: str, environ: Mapping[str, str] | None = None) -> Token | None:
-    """Return an instance's token, None if there is none.
+def token_from_environment(instance: str, environ: Mapping[str, str] | None = None) -> Token | None:
+    """Return the token that the environment holds for an instance, None if there is none.
 
     Args:
         instance: Name of the instance (``dandi``, ``localhost:8000``).
@@ -51,11 +51,14 @@ def find_token(instance: str, environ: Mapping[str, str] | None = None) -> Token
     for variable in variable_names(instance):
         if environ.get(variable):
             return Token(environ[variable])
-    secret = _from_keyring(instance)
-    return Token(secret) if secret else None
+    return None
 
 
-def _from_keyring(instance: str) -> str | None:
+def token_from_keyring(instance: str) -> Token | None:
+    """Return the token that the system's keyring holds, None if there is none.
+
+    May ask the user to unlock it, so it is called only when a server refuses.
+    """
     try:
         import keyring  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
@@ -65,4 +68,4 @@ def _from_keyring(instance: str) -> str | None:
     except Exception:
         # A locked, broken or missing keyring is as good as an empty one.
         return None
-    return found if isinstance(found, str) else None
+    return Token(found) if isinstance(found, str) and found else None

@@ -1,6 +1,5 @@
 """Opening locations on DANDI servers: the instance, its token, its API."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
@@ -18,7 +17,7 @@ from ncore.select.resolve import needs_instance, resolve_instance
 from ncore.transfer.backend import Root
 from ncore.transfer.dandi_assets import open_sources, open_target
 from ncore.transfer.dandi_client import DandiClient
-from ncore.transfer.dandi_credentials import Token, find_token
+from ncore.transfer.dandi_credentials import Token, token_from_environment
 from ncore.transfer.dandi_upload import DandiZarrTarget, Polling
 from ncore.transfer.errors import AccessDeniedError, EntryNotFoundError, LocationError
 from ncore.transfer.http_session import HttpSession
@@ -89,7 +88,7 @@ async def open_dandi_target(
                             "can be written to")  # fmt: skip
     client, resolved = await connect(location, token=token, session=session)
     try:
-        if not client.has_token:
+        if not await client.look_for_token():
             raise AccessDeniedError(f"{location}: uploading needs an API key; {client.token_hint}")
         return await open_target(client, resolved.dandiset_id, path, polling)
     except BaseException:
@@ -113,11 +112,14 @@ async def connect(
         instance = getattr(location, "instance", None)
         if not isinstance(instance, DandiInstance) or instance.api is None:
             raise LocationError(f"{location} is not a location on a DANDI server")
-        found = Token(token) if token else await asyncio.to_thread(find_token, instance.name)
+        found = Token(token) if token else token_from_environment(instance.name)
     except BaseException:
         await session.close()
         raise
-    return DandiClient(instance.api, instance=instance.name, token=found, session=session), location
+    client = DandiClient(
+        instance.api, instance=instance.name, token=found, keyring=True, session=session
+    )
+    return client, location
 
 
 async def _ask_for_api(location: _L, session: HttpSession) -> _L:

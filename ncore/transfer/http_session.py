@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -91,6 +92,7 @@ class HttpSession:
         self._timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=connect_seconds, sock_read=stall_seconds
         )
+        self._proxies = getproxies()
         self._session: aiohttp.ClientSession | None = None
 
     def _open(self) -> aiohttp.ClientSession:
@@ -106,6 +108,17 @@ class HttpSession:
                 read_bufsize=1 << 20,
             )
         return self._session
+
+    def _proxy_for(self, url: str) -> str | None:
+        """Return the proxy that the environment names for a URL (``HTTPS_PROXY``, ``NO_PROXY``).
+
+        aiohttp's own ``trust_env`` would send passwords of a ``.netrc`` too.
+        """
+        if not self._proxies:
+            return None
+        parts = urlsplit(url)
+        proxy = self._proxies.get(parts.scheme) or self._proxies.get("all")
+        return None if proxy is None or proxy_bypass(parts.hostname or "") else proxy
 
     @asynccontextmanager
     async def exchange(
@@ -138,6 +151,7 @@ class HttpSession:
                 headers=headers,
                 data=data,
                 allow_redirects=False,
+                proxy=self._proxy_for(url),
             ) as answer:
                 if answer.status not in success:
                     body = (await answer.content.read(4096)).decode("utf-8", "replace")
@@ -154,7 +168,10 @@ class HttpSession:
         """
         try:
             async with self._open().get(
-                URL(url, encoded=True), headers=headers, allow_redirects=False
+                URL(url, encoded=True),
+                headers=headers,
+                allow_redirects=False,
+                proxy=self._proxy_for(url),
             ) as answer:
                 if answer.status != 200:
                     body = (await answer.content.read(4096)).decode("utf-8", "replace")
