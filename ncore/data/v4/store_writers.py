@@ -5,16 +5,16 @@ Neither appears under its name before it is complete: an archive by
 finished. What had that name is replaced in that moment and not before.
 """
 
-import contextlib
 import json
 import os
 import secrets
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ncore.data.v4.errors import SequenceFormatError, WriterClosedError
+from ncore.data.v4.replace_directory import replace_directory
+from ncore.itar.durable import sync_file, sync_tree
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -109,14 +109,11 @@ class DirectoryStoreWriter:
 
     def finish(self) -> None:
         self._consolidate()
-        retired = self._final.with_name(f".{self._final.name}.replaced-{secrets.token_hex(4)}")
-        _sync_tree(self._partial)
-        with contextlib.suppress(FileNotFoundError):
-            self._final.rename(retired)
-        self._partial.rename(self._final)
-        _sync(self._final.parent)
-        if retired.exists():
-            shutil.rmtree(retired)
+        sync_tree(self._partial)
+        old = replace_directory(self._partial, self._final)
+        sync_file(self._final.parent)
+        if old is not None:
+            shutil.rmtree(old)
 
     def _consolidate(self) -> None:
         root_file = self._partial / "zarr.json"
@@ -167,22 +164,3 @@ class ZarrStoreWriter:
 
     def abort(self) -> None:
         pass
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_tree(root: Path) -> None:
-    places = [root]
-    for directory, _, files in os.walk(root):
-        places.append(Path(directory))
-        places.extend(Path(directory, name) for name in files)
-    # Together, so that a journaling file system commits many of them at once.
-    with ThreadPoolExecutor(16) as pool:
-        for _ in pool.map(_sync, places):
-            pass
