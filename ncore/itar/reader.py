@@ -240,6 +240,26 @@ class ItarReader:
             self._verify(i, found)
         return found
 
+    def read_into(self, key: str, buffer: bytearray) -> memoryview:
+        """Return a payload as the beginning of a buffer that the caller uses again and again.
+
+        Of an archive that is not a local file, or if the buffer is too small, it is
+        another one: :meth:`view`.
+
+        Raises:
+            ItarKeyError: there is no such key.
+            ItarDigestError: ``verify_reads`` is on and the payload is damaged.
+        """
+        i = self._find(key)
+        offset, size = self.index.span(i)
+        if not isinstance(self.source, FileSource) or size > len(buffer):
+            return self.view(key)
+        found = memoryview(buffer)[:size]
+        self.source.read_into(offset, found)
+        if self.verify_reads:
+            self._verify(i, found)
+        return found
+
     def verify(self, key: str) -> bool | None:
         """Check one payload against its CRC-32C.
 

@@ -62,6 +62,16 @@ def test_ranges(archive: Path) -> None:
             assert reader.read_range("k/7", start, stop) == value[start:stop]
 
 
+def test_reading_into_a_buffer(archive: Path) -> None:
+    for tail in (None, 1 << 30):
+        reader = ItarReader(archive, tail, verify_reads=True)
+        buffer = bytearray(50_000)
+        for key, value in MEMBERS.items():
+            found = reader.read_into(key, buffer)
+            assert found == value
+            assert (found.obj is buffer) == (len(value) <= len(buffer))
+
+
 def test_missing_keys(archive: Path) -> None:
     reader = ItarReader(archive)
     assert "k/1" in reader

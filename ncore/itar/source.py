@@ -120,6 +120,15 @@ class FileSource:
             return data
         return self._read_rest(data, offset, size)
 
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` with the bytes from ``offset`` on; it spares a fresh allocation."""
+        if offset + len(buffer) > self._tail_start:
+            buffer[:] = self._read_over_tail(offset, len(buffer))
+            return
+        done = os.preadv(self.fileno(), [buffer], offset)
+        if done < len(buffer):
+            buffer[done:] = self._read_rest(b"", offset + done, len(buffer) - done)
+
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:  # docstring inherited
         return [self.read(offset, size) for offset, size in ranges]
 

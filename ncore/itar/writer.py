@@ -4,28 +4,26 @@ import hashlib
 import os
 import threading
 import warnings
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-
 from ncore.itar.digest import crc32c
+from ncore.itar.entry_table import EntryTable
 from ncore.itar.errors import ItarClosedError, ItarError, ItarKeyError
 from ncore.itar.files import OS_FILES, Buffer, Files
-from ncore.itar.index import Index
-from ncore.itar.index_codec import encode_index
 from ncore.itar.location import is_remote, local_path
 from ncore.itar.member_log import MemberLog, PayloadSizeError
 from ncore.itar.object_url import redact
 from ncore.itar.reader import ItarReader
-from ncore.itar.tar_header import BLOCK, encode_header, header_size, padded
+from ncore.itar.tar_header import encode_header, header_size, padded
 from ncore.itar.target import WriteMode, open_target
 from ncore.itar.trailer import Trailer, encode_trailer, end_of_tar
 
 Digest = Literal["crc32c", "md5"]
+
+_COPY = 4 << 20
+"""Payloads up to this size are copied through one buffer; larger ones from a map."""
 
 
 class ItarWriter:
@@ -74,18 +72,18 @@ class ItarWriter:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._index_preset = index_preset
-        self._at: dict[str, int] = {}
-        self._offsets = array("Q")
-        self._sizes = array("Q")
-        self._crc32c = array("I") if "crc32c" in digests else None
-        self._md5: list[bytes] | None = [] if "md5" in digests else None
         self._deferred: dict[str, bytes] = {}
+        self._copy_buffer = bytearray(0)
         self._target = open_target(self.path, str(path), mode, storage_options or {}, files)
         self._log = MemberLog(self._target.file, self._target.start)
-        self.changed = self._target.index is None
+        index = self._target.index
+        self._entries = (
+            EntryTable(with_crc32c="crc32c" in digests, with_md5="md5" in digests)
+            if index is None
+            else EntryTable.of(index)
+        )
+        self.changed = index is None
         """Whether closing has anything to write. A new archive is written even if empty."""
-        if self._target.index is not None:
-            self._take_over(self._target.index)
         self.file_size = 0
         """Bytes of the finished archive; known once it is closed."""
         self._state = "open"
@@ -93,10 +91,10 @@ class ItarWriter:
     # Reading what was written
 
     def __len__(self) -> int:
-        return len(self._at) + len(self._deferred)
+        return len(self._entries.rows) + len(self._deferred)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._at or key in self._deferred
+        return key in self._entries.rows or key in self._deferred
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
@@ -104,7 +102,7 @@ class ItarWriter:
     def keys(self) -> list[str]:
         """Return all keys, in no particular order."""
         with self._lock:
-            return [*self._at, *self._deferred]
+            return [*self._entries.rows, *self._deferred]
 
     def getsize(self, key: str) -> int:
         """Return the size of a payload in bytes.
@@ -115,7 +113,7 @@ class ItarWriter:
         with self._lock:
             if key in self._deferred:
                 return len(self._deferred[key])
-            return self._sizes[self._find(key)]
+            return self._find(key)[1]
 
     def read(self, key: str) -> bytes:
         """Return the payload of a key.
@@ -127,8 +125,7 @@ class ItarWriter:
             self._check_open()
             if key in self._deferred:
                 return self._deferred[key]
-            i = self._find(key)
-            return self._log.read(self._offsets[i], self._sizes[i])
+            return self._log.read(*self._find(key))
 
     def read_range(self, key: str, start: int, stop: int) -> bytes:
         """Return bytes ``start`` to ``stop`` of a payload; what lies past its end is left out."""
@@ -136,10 +133,9 @@ class ItarWriter:
             self._check_open()
             if key in self._deferred:
                 return self._deferred[key][start:stop]
-            i = self._find(key)
-            size = self._sizes[i]
+            offset, size = self._find(key)
             start, stop = min(start, size), min(stop, size)
-            return self._log.read(self._offsets[i] + start, max(0, stop - start))
+            return self._log.read(offset + start, max(0, stop - start))
 
     @property
     def deferred(self) -> Mapping[str, bytes]:
@@ -163,12 +159,12 @@ class ItarWriter:
             ItarError: the key cannot be a member's name.
         """
         header = _header(key, len(data))
-        checksum = _crc32c(data) if crc32c is None and self._crc32c is not None else crc32c
-        if md5 is None and self._md5 is not None:
+        checksum = _crc32c(data) if crc32c is None and self._entries.with_crc32c else crc32c
+        if md5 is None and self._entries.with_md5:
             md5 = hashlib.md5(data, usedforsecurity=False).digest()
         with self._lock:
             self._check_open()
-            if key in self._at or key in self._deferred:
+            if key in self._entries.rows or key in self._deferred:
                 self._remove(key)
             self._record(key, self._log.append(header, data), len(data), checksum, md5)
 
@@ -184,7 +180,7 @@ class ItarWriter:
             ItarError: they do not add up to ``size``; the archive is then as before.
         """
         header = _header(key, size)
-        md5 = None if self._md5 is None else hashlib.md5(usedforsecurity=False)
+        md5 = hashlib.md5(usedforsecurity=False) if self._entries.with_md5 else None
         checksum = 0
 
         def digested() -> Iterator[Buffer]:
@@ -201,7 +197,7 @@ class ItarWriter:
                 offset = self._log.append_stream(header, size, digested())
             except PayloadSizeError as error:
                 raise ItarError(f"{self.path}: {key!r}: {error}") from None
-            if key in self._at or key in self._deferred:
+            if key in self._entries.rows or key in self._deferred:
                 self._remove(key)
             digest = None if md5 is None else md5.digest()
             self._record(key, offset, size, checksum, digest)
@@ -213,12 +209,12 @@ class ItarWriter:
             ItarKeyError: the other archive has no such key.
         """
         entry = reader.entry(key)
-        self.set(
-            key if new_key is None else new_key,
-            reader.view(key),
-            crc32c=entry.crc32c,
-            md5=entry.md5,
-        )
+        name = key if new_key is None else new_key
+        with self._lock:
+            if not self._copy_buffer:
+                self._copy_buffer = bytearray(_COPY)
+            data = reader.read_into(key, self._copy_buffer)
+            self.set(name, data, crc32c=entry.crc32c, md5=entry.md5)
 
     def defer(self, key: str, data: bytes) -> None:
         """Set a key whose value waits in memory and is written once, at the end.
@@ -228,7 +224,7 @@ class ItarWriter:
         _header(key, len(data))
         with self._lock:
             self._check_open()
-            if key in self._at:
+            if key in self._entries.rows:
                 self._remove(key)
             journal = self._target.deferred
             if journal is not None:
@@ -246,8 +242,10 @@ class ItarWriter:
         with self._lock:
             self._check_open()
             data = self._deferred[key]
-            checksum = None if self._crc32c is None else _crc32c(data)
-            md5 = None if self._md5 is None else hashlib.md5(data, usedforsecurity=False).digest()
+            checksum = _crc32c(data) if self._entries.with_crc32c else None
+            md5 = None
+            if self._entries.with_md5:
+                md5 = hashlib.md5(data, usedforsecurity=False).digest()
             offset = self._log.append(encode_header(key, len(data)), data)
             del self._deferred[key]
             self._record(key, offset, len(data), checksum, md5)
@@ -260,7 +258,7 @@ class ItarWriter:
         """
         with self._lock:
             self._check_open()
-            if key not in self._at and key not in self._deferred:
+            if key not in self._entries.rows and key not in self._deferred:
                 raise ItarKeyError(f"{self.path}: no key {key!r}")
             self._remove(key)
 
@@ -353,32 +351,17 @@ class ItarWriter:
                 f"{self.path}: being written by process {self._pid}, from which this one was forked"
             )
 
-    def _find(self, key: str) -> int:
+    def _find(self, key: str) -> tuple[int, int]:
         try:
-            return self._at[key]
+            return self._entries.span(key)
         except KeyError:
             raise ItarKeyError(f"{self.path}: no key {key!r}") from None
-
-    def _take_over(self, index: Index) -> None:
-        """Begin with the entries of an archive that exists."""
-        self._at = {key: i for i, key in enumerate(index)}
-        self._offsets.frombytes(index.offsets.astype(np.uint64).tobytes())
-        self._sizes.frombytes(index.sizes.astype(np.uint64).tobytes())
-        self._crc32c = None if index.crc32c is None else array("I", index.crc32c.tobytes())
-        md5 = index.md5
-        self._md5 = None if md5 is None else [md5[i : i + 16] for i in range(0, len(md5), 16)]
 
     def _record(
         self, key: str, offset: int, size: int, checksum: int | None, md5: bytes | None
     ) -> None:
         self.changed = True
-        self._at[key] = len(self._offsets)
-        self._offsets.append(offset)
-        self._sizes.append(size)
-        if self._crc32c is not None:
-            self._crc32c.append(checksum or 0)
-        if self._md5 is not None:
-            self._md5.append(md5 or b"")
+        self._entries.add(key, offset, size, checksum, md5)
 
     def _remove(self, key: str) -> None:
         self.changed = True
@@ -387,31 +370,20 @@ class ItarWriter:
             if self._target.deferred is not None:
                 self._target.deferred.remove(key, value)
             return
-        i = self._at.pop(key)
-        offset, size = self._offsets[i], self._sizes[i]
+        offset, size = self._entries.pop(key)
         if offset < self._log.start:
             return  # of the old archive, which must remain; dead until a repack
         self._log.free(offset - header_size(key, size), offset + padded(size))
 
     def _finish(self) -> None:
         """Write end-of-archive blocks, index and trailer; cut and sync the file."""
-        slots = np.fromiter(self._at.values(), np.int64, len(self._at))
-        offsets = np.frombuffer(self._offsets, np.uint64)[slots]
-        sizes = np.frombuffer(self._sizes, np.uint64)[slots]
+        moved = None
         if self._log.has_holes:
-            headers = np.fromiter(map(header_size, self._at, sizes.tolist()), np.int64, len(slots))
-            starts = offsets.astype(np.int64) - headers
-            self._log.compact(starts, starts + headers + _padded(sizes))
-            offsets = (starts + headers).astype(np.uint64)
-        checksums = None
-        if self._crc32c is not None:
-            checksums = np.frombuffer(self._crc32c, np.uint32)[slots]
-        md5 = None
-        if self._md5 is not None:
-            md5 = b"".join([self._md5[i] for i in slots.tolist()])
-        index = encode_index(
-            list(self._at), offsets, sizes, checksums, md5, preset=self._index_preset
-        )
+            starts, payloads, ends = self._entries.blocks()
+            payloads -= starts
+            self._log.compact(starts, ends)
+            moved = starts + payloads
+        index = self._entries.encode(self._index_preset, moved)
         self._log.flush()
         end = self._log.end
         tar_end = end_of_tar(end)
@@ -424,10 +396,6 @@ class ItarWriter:
         self.file_size = end + sum(map(len, tail))
         self._target.file.truncate(self.file_size)
         self._target.file.fsync()
-
-
-def _padded(sizes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    return -(-sizes.astype(np.int64) // BLOCK) * BLOCK
 
 
 _crc32c = crc32c
