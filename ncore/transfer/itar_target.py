@@ -1,9 +1,10 @@
 """An indexed tar archive as target.
 
-An archive is published as one: it appears, or replaces the one that was there,
-when everything has been written, and stays away when anything failed. An
-archive that is there is written anew: members that stay are copied as they
-lie, with their digests.
+An archive is published as one: it appears when everything has been written, and
+stays away when anything failed. One that is there is changed in place under a
+journal (docs/crash-promises.md): it is the old archive until everything has
+been written, and again the old one after a failure or a crash. What was
+replaced or deleted leaves dead space, which ``ncore itar repack`` removes.
 """
 
 import asyncio
@@ -41,7 +42,6 @@ class ItarTarget:
                 lambda: IndexedTarStore(self.path, mode="r"), self.url, is_local=True
             )
         self._new: IndexedTarStore | None = None
-        self._settled: set[str] = set()  # keys that are not copied from the old archive
         self._written: set[str] = set()
 
     async def list(self, prefix: str = "", *, after: str = "") -> AsyncIterator[Sequence[Entry]]:
@@ -76,11 +76,14 @@ class ItarTarget:
         return self._old
 
     async def start(self) -> None:
-        """Begin the new archive, beside the old one."""
+        """Begin the new archive, or to change the old one."""
         if self._new is None:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._new = IndexedTarStore(self.path, mode="w", digests=("crc32c", "md5"))
+                if self._old is None:
+                    self._new = IndexedTarStore(self.path, mode="w", digests=("crc32c", "md5"))
+                else:
+                    self._new = IndexedTarStore(self.path, mode="r+")
             except (ItarError, OSError) as e:
                 raise TransferError(f"{self.url}: cannot be written: {e}") from e
 
@@ -99,7 +102,6 @@ class ItarTarget:
                 await self._write_large(payload)
         except ItarError as e:
             raise TransferError(str(e)) from e
-        self._settled.add(payload.key)
         self._written.add(payload.key)
         return None
 
@@ -123,13 +125,19 @@ class ItarTarget:
                 del values
 
     async def delete(self, entries: Sequence[Entry]) -> Sequence[DeleteFailure]:
-        """Leave entries out of the new archive."""
+        """Delete members."""
         await self.start()
-        self._settled.update(entry.key for entry in entries)
-        return []
+        assert self._new is not None
+        failures = []
+        for entry in entries:
+            try:
+                await self._new.delete(entry.key)
+            except ItarError as e:
+                failures.append(DeleteFailure(entry.key, TransferError(str(e))))
+        return failures
 
     async def finish(self, outcome: Outcome) -> None:
-        """Copy what stays and publish the archive."""
+        """Publish the archive."""
         if self._new is None:
             return
         if outcome.failed:
@@ -138,22 +146,10 @@ class ItarTarget:
                 f"{self.url}: {outcome.failed} entries failed, so the archive was not written"
             )
         try:
-            async for page in self.list():
-                for entry in page:
-                    if entry.key not in self._settled:
-                        await self._keep(entry)
             await asyncio.to_thread(self._new.close)
         except (ItarError, OSError) as e:
             raise TransferError(f"{self.url}: {e}") from e
         self._new = None
-
-    async def _keep(self, entry: Entry) -> None:
-        assert self._new is not None
-        old = await self._there._opened()
-        if entry.key in old.reader:
-            self._new.copy_from(old, entry.key)
-        else:
-            await self._set(entry.key, cpu.Buffer.from_bytes(old.read(entry.key)))
 
     async def abort(self) -> None:
         """Leave the archive that was there, and nothing else."""
