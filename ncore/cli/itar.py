@@ -94,6 +94,21 @@ def _add_looking(add: Add) -> None:
         "-o", "--output", metavar="FILE", help="default: the archive's name and .html, here"
     )
     picture.add_argument("--overwrite", action="store_true", help="replace the file that is there")
+    refs = add(
+        "refs",
+        "write references with which kerchunk, fsspec, xarray and icechunk read an archive",
+        "ncore itar refs drive.zarr.itar drive.json\n"
+        "ncore itar refs --format parquet --url s3://bucket/drive.zarr.itar drive.zarr.itar "
+        "drive.parquet",
+        commands.do_refs,
+    )
+    _add_archive(refs)
+    refs.add_argument("target", metavar="TARGET", help="a file, for Parquet a directory")
+    refs.add_argument("--format", choices=("json", "parquet"), default="json", help="default: json")
+    refs.add_argument(
+        "--url", metavar="URL", help="where readers will find ARCHIVE (default: where it is)"
+    )
+    refs.add_argument("--overwrite", action="store_true", help="replace what is at TARGET")
 
 
 def _add_making(add: Add) -> None:

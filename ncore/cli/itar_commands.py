@@ -20,11 +20,13 @@ from ncore.itar.verify import verify
 from ncore.select.selection import ZarrSelection
 from ncore.stores.archive import describe, list_members, read_hierarchy
 from ncore.stores.decode import check_chunks
+from ncore.stores.errors import StoreExistsError
 from ncore.stores.indexed_tar import IndexedTarStore
 from ncore.stores.layout import read_layout
 from ncore.stores.layout_page import write_page
 from ncore.stores.pack import pack
 from ncore.stores.recovery import recover_archive
+from ncore.stores.references import write_references
 from ncore.stores.unpack import unpack
 
 
@@ -120,6 +122,23 @@ def do_map(args: argparse.Namespace, out: Output) -> None:
         raise FileExistsError(errno.EEXIST, "already exists; --overwrite replaces it", str(target))
     write_page(layout, target)
     out.result({"output": str(target), **layout.to_json()}, f"{target}: open it in a browser")
+
+
+def do_refs(args: argparse.Namespace, out: Output) -> None:
+    """Write references into the archive."""
+    with _open(args) as store:
+        try:
+            report = write_references(
+                store, args.target, args.format, url=args.url, overwrite=args.overwrite
+            )
+        except StoreExistsError:
+            raise FileExistsError(
+                errno.EEXIST, "already exists; --overwrite replaces it", args.target
+            ) from None
+    out.result(
+        report._asdict(),
+        f"{args.target}: {report.chunks} chunks referenced, {report.documents} documents inline",
+    )
 
 
 def do_pack(args: argparse.Namespace, out: Output) -> None:

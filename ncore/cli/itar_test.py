@@ -246,3 +246,19 @@ def test_map(here, run):
     assert code == 0
     regions = json.loads(shown)["regions"]
     assert sum(region["bytes"] for region in regions) == (here / "a.zarr.itar").stat().st_size
+
+
+def test_refs(here, run):
+    code, shown, _ = run("refs", "a.zarr.itar", "refs.json")
+    assert (code, shown) == (0, "refs.json: 5 chunks referenced, 3 documents inline\n")
+    found = zarr.open_group("reference://", storage_options={"fo": "refs.json"}, mode="r")
+    assert found["g/b"][:50].tolist() == list(range(50))
+    code, _, error = run("refs", "a.zarr.itar", "refs.json")
+    assert code == 1
+    assert "refs.json" in error
+    assert "--overwrite" in error
+    options = ["--overwrite", "--url", "s3://b/a.zarr.itar", "--json"]
+    assert json.loads(run("refs", *options, "a.zarr.itar", "refs.json")[1])["chunks"] == 5
+    assert "s3://b/a.zarr.itar" in (here / "refs.json").read_text()
+    assert run("refs", "--format", "parquet", "a.zarr.itar", "refs.parquet")[0] == 0
+    assert (here / "refs.parquet/g/b/refs.0.parq").exists()

@@ -34,3 +34,7 @@ class PackError(StoreError, ValueError):
 
 class UnpackError(StoreError, ValueError):
     """A key cannot be a file below the target directory. The message says which and why."""
+
+
+class ReferencesError(StoreError, ValueError):
+    """Something that references of the wanted kind cannot express. The message says which."""
