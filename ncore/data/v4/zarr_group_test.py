@@ -38,7 +38,8 @@ def test_create_dataset_with_its_old_defaults(group: ComponentGroup) -> None:
     array = group.create_dataset("x", data=data)
     np.testing.assert_array_equal(group["x"][:], data)
     (codec,) = array.compressors
-    assert (codec.cname.value, codec.clevel, codec.shuffle.value) == ("lz4", 5, "shuffle")
+    form = codec.to_dict()["configuration"]
+    assert (form["cname"], form["clevel"], form["shuffle"]) == ("lz4", 5, "shuffle")
     assert group.create_dataset("l", data=[[1.0, 2.0]]).shape == (1, 2)
     assert group.create_dataset("s", data=2.5)[...] == 2.5
     assert group.create_dataset("e", shape=(0, 3), dtype="f4").shape == (0, 3)
