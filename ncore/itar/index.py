@@ -127,6 +127,16 @@ class Index:
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 
+    def shallow_keys(self, slashes: int) -> list[str]:
+        """Return the keys with at most so many slashes, in file order.
+
+        Of a deep hierarchy these are few, and found without decoding the others.
+        """
+        found = np.zeros(len(self._blob) + 1, np.uint32)
+        np.cumsum(np.frombuffer(self._blob, np.uint8) == ord("/"), out=found[1:])
+        at = found[np.asarray(self._starts)]
+        return [self.key(int(i)) for i in np.flatnonzero(at[1:] - at[:-1] <= slashes)]
+
     @cached_property
     def order(self) -> npt.NDArray[np.uint32]:
         """Entry numbers in the order of their keys, shape (n,). Made when first asked for."""

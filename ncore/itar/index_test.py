@@ -110,3 +110,9 @@ def test_a_flipped_bit_is_noticed(at: int, bit: int) -> None:
     data[at % len(data)] ^= 1 << bit
     with pytest.raises(ItarFormatError):
         decode_index(bytes(data), TAR_END, "f")
+
+
+@given(st.lists(st.text("a/é", max_size=8), unique=True, max_size=40), st.integers(0, 3))
+@settings(max_examples=60)
+def test_shallow_keys(keys: list[str], slashes: int) -> None:
+    assert make(keys).shallow_keys(slashes) == [key for key in keys if key.count("/") <= slashes]

@@ -47,7 +47,7 @@ class ByteStore(Protocol):
         """Whether there is a value for ``key``."""
 
     def list_dir(self, path: str) -> list[str]:
-        """Names of the keys and directories directly below ``path``, in no order."""
+        """Names of the keys, and of all nodes, directly below ``path``, in no order."""
 
     def zarr_store(self) -> "Store":
         """A read-only zarr store over the same values."""
@@ -69,6 +69,7 @@ class ItarByteStore:
         self._index_tail_read_size = index_tail_read_size
         self._reader = self._open()
         self._keys: IndexKeys | None = None
+        self._shallow: list[str] | None = None
         self._zarr_store: Store | None = None
 
     @property
@@ -100,9 +101,18 @@ class ItarByteStore:
         return key in self._reader
 
     def list_dir(self, path: str) -> list[str]:
+        if self._keys is None and "/" not in path:
+            # What opening a sequence asks for; to sort all keys takes longer than the rest.
+            return self._list_shallow(path)
         if self._keys is None:
             self._keys = IndexKeys(self._reader.index)
         return list(children(self._keys, f"{path}/" if path else ""))
+
+    def _list_shallow(self, path: str) -> list[str]:
+        if self._shallow is None:
+            # A node at depth two has its document behind two slashes.
+            self._shallow = sorted(self._reader.index.shallow_keys(2))
+        return list(children(self._shallow, f"{path}/" if path else ""))
 
     def zarr_store(self) -> "Store":
         if self._zarr_store is None:
