@@ -124,6 +124,25 @@ class Index:
             return [text[starts[i] : starts[i + 1]] for i in range(len(self))]
         return [self.key(i) for i in range(len(self))]
 
+    def named(self, *names: str) -> list[str]:
+        """Return the keys whose last path component is one of ``names``, in file order."""
+        blob = np.frombuffer(self._blob, np.uint8)
+        bounds = np.asarray(self._starts).astype(np.int64)
+        starts, ends = bounds[:-1], bounds[1:]
+        found = np.zeros(len(self), bool)
+        for name in names:
+            tail = np.frombuffer(b"/" + name.encode(), np.uint8)
+            size = len(tail)
+            # The component alone, or behind a slash.
+            for wanted, rows in (
+                (tail[1:], np.flatnonzero(ends - starts == size - 1)),
+                (tail, np.flatnonzero(ends - starts >= size)),
+            ):
+                for back, byte in enumerate(wanted[::-1], 1):
+                    rows = rows[blob[ends[rows] - back] == byte]
+                found[rows] = True
+        return [self.key(i) for i in np.flatnonzero(found).tolist()]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 

@@ -32,6 +32,14 @@ def test_find(keys: list[str], other: str) -> None:
     assert index.find("\ud800") == -1
 
 
+@given(st.lists(st.text("az/.é", max_size=6), unique=True, max_size=40))
+@settings(max_examples=60)
+def test_named(keys: list[str]) -> None:
+    for names in (("a",), ("z", "é"), (".z", "aa")):
+        expected = [key for key in keys if key.rpartition("/")[2] in names]
+        assert make(keys).named(*names) == expected
+
+
 def test_many_keys_in_little_memory() -> None:
     keys = [f"camera/front/frames/{i}/image/0" for i in range(50_000)]
     index = make(keys)
