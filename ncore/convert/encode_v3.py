@@ -109,9 +109,11 @@ def _step(codec: dict[str, Any]) -> Callable[[Any], Any]:
         case "bytes":
             order: Literal["<", ">"] = ">" if configuration.get("endian") == "big" else "<"
 
-            def to_bytes(values: np.ndarray[Any, Any]) -> bytes:
+            def to_bytes(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+                # Not tobytes(): it goes element by element through an inner chunk of a shard.
                 stored = values.dtype.newbyteorder(order)
-                return values.astype(stored, copy=False).tobytes("C")
+                flat = np.ascontiguousarray(values.astype(stored, copy=False))
+                return flat.reshape(-1).view(np.uint8)
 
             return to_bytes
         case "vlen-utf8":

@@ -90,7 +90,9 @@ class V2Reader:
         shape = tuple(s.stop - s.start for s in region)
         chunks = self.array.chunks
         out: np.ndarray[Any, Any] | None = None
-        for coords in self.touching(region):
+        touching = list(self.touching(region))
+        complete = all(map(self.exists, touching))
+        for coords in touching:
             values = self.chunk(coords)
             low = [i * c for i, c in zip(coords, chunks, strict=True)]
             inside: Any = tuple(
@@ -102,7 +104,7 @@ class V2Reader:
             if part is not None and out is None and part.shape == shape:
                 return part  # the region lies within one chunk
             if out is None:
-                out = self._filled(shape)
+                out = np.empty(shape, self.array.dtype) if complete else self._filled(shape)
             if part is not None:
                 to: Any = tuple(
                     slice(i.start + at - s.start, i.stop + at - s.start)

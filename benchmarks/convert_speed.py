@@ -1,0 +1,296 @@
+"""The converter beside what a user would do instead, in one run.
+
+Example::
+
+    python benchmarks/convert_speed.py --gigabytes 2 --rounds 3 --folder .
+
+Both sides of a row get the same data and take turns; printed are medians and
+their ratio. The first row's CPU time and memory are those of the whole process
+that converts.
+
+- *copy*: an archive of large chunks to an archive, beside ``cp`` and a sync, and
+  beside reading everything through zarr and writing it again.
+- *in place*: 1,000 arrays.
+- *re-encode*: float64 to sharded zstd, beside zarr with zarrs' pipeline.
+- *tiny*: 50,000 chunks of 100 bytes, beside ``zarr migrate v3`` and a copy.
+"""
+
+# bazel: optional = ["zarrs"]
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numcodecs
+import numpy as np
+import zarr
+
+from ncore.convert.convert import convert
+from ncore.convert.in_place import convert_directory_in_place
+from ncore.convert.options import ConvertOptions
+from ncore.convert.relayout import Layout, parse_compressor
+from ncore.itar.writer import ItarWriter
+from ncore.stores.indexed_tar import IndexedTarStore
+
+warnings.simplefilter("ignore")
+
+UNVERIFIED = ConvertOptions(verify="none", jobs=len(os.sched_getaffinity(0)))
+SHARDS = Layout(chunks=(256, 256), shards=(2048, 2048), compressor=parse_compressor("zstd:3"))
+
+
+def main() -> None:
+    """Run the rows and print them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--gigabytes", type=float, default=2.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=Path, default=None, help="on the disk to measure")
+    parser.add_argument("--rows", default="copy,in-place,re-encode,tiny")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child is not None:
+        _child(*json.loads(args.child))
+        return
+    rows = args.rows.split(",")
+    with tempfile.TemporaryDirectory(dir=args.folder) as name:
+        folder = Path(name)
+        if "copy" in rows:
+            copy_row(folder, int(args.gigabytes * 1e9), args.rounds)
+        if "in-place" in rows:
+            in_place_row(folder, args.rounds)
+        if "re-encode" in rows:
+            reencode_row(folder, args.rounds)
+        if "tiny" in rows:
+            tiny_row(folder, args.rounds)
+
+
+def race(rounds: int, **sides: Callable[[], None]) -> dict[str, float]:
+    """Median seconds of each side; they take turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, run in sides.items():
+            os.sync()
+            started = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def show(row: str, medians: dict[str, float], size: int = 0) -> None:
+    """Print medians and the ratio of each peer's time to ours."""
+    ours = medians["ncore"]
+    print(row)
+    for name, seconds in medians.items():
+        speed = f"  {size / seconds / 1e6:8.0f} MB/s" if size else ""
+        ratio = "" if name == "ncore" else f"  {seconds / ours:6.2f} x ncore's time"
+        print(f"  {name:24} {seconds:8.3f} s{speed}{ratio}")
+
+
+def copy_row(folder: Path, size: int, rounds: int) -> None:
+    """An archive of chunks of a few MB."""
+    source = folder / "old.zarr.itar"
+    # Coordinates as a lidar gives them: compressed by blosc, as zarr 2 does by default.
+    chunk = np.random.default_rng(0).normal(size=(1000, 1000)).round(2).astype("f4")
+    blosc = numcodecs.Blosc("lz4", 5, numcodecs.Blosc.BITSHUFFLE)
+    stored = len(blosc.encode(chunk))
+    count = max(1, size // stored)
+    size = count * stored
+    metadata = {
+        "zarr_format": 2,
+        "shape": [1000 * count, 1000],
+        "chunks": [1000, 1000],
+        "dtype": "<f4",
+        "compressor": blosc.get_config(),
+        "filters": None,
+        "fill_value": 0,
+        "order": "C",
+    }
+    with ItarWriter(source) as writer:
+        writer.set(".zgroup", b'{"zarr_format": 2}')
+        writer.set("a/.zarray", json.dumps(metadata).encode())
+        for i in range(count):
+            writer.set(f"a/{i}.0", blosc.encode(chunk + np.float32(i % 7)))
+    target = folder / "new.zarr.itar"
+
+    def ours() -> None:
+        target.unlink(missing_ok=True)
+        convert(str(source), str(target), UNVERIFIED)
+
+    def cp() -> None:
+        copied = folder / "cp"
+        copied.unlink(missing_ok=True)
+        subprocess.run(["cp", "--reflink=never", source, copied], check=True)
+        fd = os.open(copied, os.O_RDONLY)
+        os.fsync(fd)
+        os.close(fd)
+
+    def naive() -> None:
+        copied = folder / "naive"
+        copied.unlink(missing_ok=True)
+        old = zarr.open_group(IndexedTarStore(source), mode="r")["a"]
+        with IndexedTarStore(copied, "w") as store:
+            new = zarr.open_group(store, mode="w").create_array(
+                "a", shape=old.shape, chunks=old.chunks, dtype=old.dtype
+            )
+            for i in range(count):
+                new[1000 * i : 1000 * (i + 1)] = old[1000 * i : 1000 * (i + 1)]
+
+    show("copy", race(rounds, ncore=ours, **{"cp and fsync": cp, "zarr to zarr": naive}), size)
+    target.unlink()
+    (folder / "cp").unlink()
+    (folder / "naive").unlink()
+    code = [str(source), str(target)]
+    done = subprocess.run(
+        [sys.executable, __file__, "--child", json.dumps(code)], check=True, capture_output=True
+    )
+    usage = json.loads(done.stdout)
+    print(
+        f"  alone: {usage['seconds']:.2f} s, CPU {usage['cpu'] / usage['seconds']:.2f} cores, "
+        f"memory {usage['before']:.0f} -> {usage['after']:.0f} MB"
+    )
+    source.unlink()
+    target.unlink()
+
+
+def _child(source: str, target: str) -> None:
+    """Convert alone in a process, and tell what it took."""
+
+    def anonymous() -> float:
+        status = Path("/proc/self/status").read_text()
+        fields = dict(line.split(":", 1) for line in status.splitlines())
+        return int(fields["RssAnon"].split()[0]) / 1024
+
+    convert(source, None, UNVERIFIED)  # imports are not what is measured
+    before = anonymous()
+    began, usage = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    convert(source, target, UNVERIFIED)
+    now = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = now.ru_utime + now.ru_stime - usage.ru_utime - usage.ru_stime
+    seconds = time.perf_counter() - began
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "before": before, "after": anonymous()}))
+
+
+def in_place_row(folder: Path, rounds: int) -> None:
+    """1,000 arrays in 100 groups."""
+    pristine = folder / "pristine.zarr"
+    root = zarr.open_group(pristine, mode="w", zarr_format=2)
+    for g in range(100):
+        group = root.create_group(f"g{g}")
+        for a in range(10):
+            group.create_array(f"a{a}", data=np.arange(10), chunks=(5,))
+    store = folder / "in-place.zarr"
+    seconds = []
+    for _ in range(rounds):
+        shutil.copytree(pristine, store)
+        os.sync()
+        started = time.perf_counter()
+        convert_directory_in_place(store, UNVERIFIED)
+        seconds.append(time.perf_counter() - started)
+        shutil.rmtree(store)
+    print(f"in place, 1,000 arrays\n  {'ncore':24} {statistics.median(seconds):8.3f} s")
+    shutil.rmtree(pristine)
+
+
+def reencode_row(folder: Path, rounds: int) -> None:
+    """Smooth float64 of 512 MB to shards of zstd."""
+    source, target, other = folder / "be.zarr", folder / "be3.zarr", folder / "zarrs.zarr"
+    shape = (8192, 8192)
+    row = np.cumsum(np.random.default_rng(1).normal(size=shape[1]).round(2))
+    values = (row + np.arange(shape[0])[:, None]).astype("<f8")
+    zarr.create_array(source, data=values, chunks=(1024, 1024), zarr_format=2)
+
+    def ours() -> None:
+        shutil.rmtree(target, ignore_errors=True)
+        convert(
+            str(source),
+            str(target),
+            ConvertOptions(layout=SHARDS, verify="none", jobs=UNVERIFIED.jobs),
+        )
+
+    def with_zarrs() -> None:
+        shutil.rmtree(other, ignore_errors=True)
+        with zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}):
+            old = zarr.open_array(source, mode="r")
+            new = zarr.create_array(
+                other,
+                shape=shape,
+                dtype="f8",
+                chunks=(256, 256),
+                shards=(2048, 2048),
+                compressors=zarr.codecs.ZstdCodec(level=3),
+            )
+            for i in range(0, shape[0], 2048):
+                for j in range(0, shape[1], 2048):
+                    new[i : i + 2048, j : j + 2048] = old[i : i + 2048, j : j + 2048]
+        os.sync()
+
+    show(
+        "re-encode to zstd shards",
+        race(rounds, ncore=ours, **{"zarr with zarrs": with_zarrs}),
+        values.nbytes,
+    )
+    for path in (source, target, other):
+        shutil.rmtree(path)
+
+
+def tiny_row(folder: Path, rounds: int) -> None:
+    """50,000 chunks of 100 bytes in an archive; the peer needs a directory."""
+    source, archive = folder / "tiny.zarr", folder / "tiny.zarr.itar"
+    metadata = {
+        "zarr_format": 2,
+        "shape": [500_000],
+        "chunks": [100],
+        "dtype": "|u1",
+        "compressor": None,
+        "filters": None,
+        "fill_value": 0,
+        "order": "C",
+    }
+    entries = {".zgroup": b'{"zarr_format": 2}'}
+    for a in range(10):
+        entries[f"a{a}/.zarray"] = json.dumps(metadata).encode()
+        entries.update((f"a{a}/{i}", bytes([i % 256]) * 100) for i in range(5000))
+    with ItarWriter(archive) as writer:
+        for key, data in entries.items():
+            writer.set(key, data)
+            (source / key).parent.mkdir(parents=True, exist_ok=True)
+            (source / key).write_bytes(data)
+    target, directory = folder / "tiny3.zarr.itar", folder / "tiny3.zarr"
+    peer = folder / "peer.zarr"
+
+    def ours() -> None:
+        target.unlink(missing_ok=True)
+        convert(str(archive), str(target), UNVERIFIED)
+
+    def ours_directory() -> None:
+        shutil.rmtree(directory, ignore_errors=True)
+        convert(str(source), str(directory), UNVERIFIED)
+
+    def migrate() -> None:
+        shutil.rmtree(peer, ignore_errors=True)
+        subprocess.run(["cp", "-r", source, peer], check=True)
+        # What the command line `zarr migrate v3` calls; that one needs typer.
+        code = (
+            "import sys; from zarr.storage import LocalStore; "
+            "from zarr.metadata.migrate_v3 import migrate_v2_to_v3; "
+            "migrate_v2_to_v3(input_store=LocalStore(sys.argv[1]))"
+        )
+        command = [sys.executable, "-c", code, str(peer)]
+        subprocess.run(command, check=True, capture_output=True)
+        os.sync()
+
+    sides = {"ncore": ours, "ncore, directories": ours_directory, "cp -r, zarr migrate": migrate}
+    show("50,000 tiny chunks", race(rounds, **sides))
+
+
+if __name__ == "__main__":
+    main()
