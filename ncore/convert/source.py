@@ -43,6 +43,7 @@ class DirectorySource(Source):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._root = str(self.path)
         self.name = str(path)
         self._entries: dict[str, int] | None = None
         if not self.path.is_dir():
@@ -67,15 +68,23 @@ class DirectorySource(Source):
                         self._entries[key] = entry.stat().st_size
         return self._entries
 
-    def file(self, key: str) -> Path:
+    def file(self, key: str) -> str:
         """The file that holds a key."""
-        return self.path / key
+        return f"{self._root}/{key}"
 
     def read(self, key: str) -> bytes:
         try:
-            return (self.path / key).read_bytes()
+            fd = os.open(f"{self._root}/{key}", os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise KeyError(key) from None
+        try:
+            size = os.fstat(fd).st_size
+            data = os.read(fd, size)
+            while len(data) < size and (more := os.read(fd, size - len(data))):
+                data += more  # Linux reads at most 2 GiB a call
+            return data
+        finally:
+            os.close(fd)
 
     def identity(self) -> Any:
         return ["directory", os.path.realpath(self.path)]

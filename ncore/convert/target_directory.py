@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from ncore.itar.durable import sync_file, sync_tree
 from ncore.stores.documents import inline_consolidated
 
 _NAME_MAX = 255
+_SMALL = 256 << 10
+_SHARE, _SHARE_BYTES = 128, 16 << 20
 
 
 class DirectoryTarget(Target):
@@ -34,7 +36,8 @@ class DirectoryTarget(Target):
         self._old = self.path.with_name(f".{self.path.name}.ncore-replaced")
         self._journal = Journal(self.path.with_name(f".{self.path.name}.ncore-journal"))
         self._jobs = jobs
-        self._folders: set[Path] = set()
+        self._stage = str(self.stage)
+        self._folders: set[str] = set()
         self._documents: Mapping[str, dict[str, Any]] = {}
         self._consolidated = False
 
@@ -76,26 +79,28 @@ class DirectoryTarget(Target):
             self.stage.mkdir()
 
     def write(self, key: str, data: bytes | memoryview) -> None:
-        with self._file(key).open("wb") as out:
-            out.write(data)
+        _write(self._file(key), data)
 
     def copy(
         self, source: Source, keys: Mapping[str, str], progress: Callable[[int], None]
     ) -> None:
         sizes = source.entries()
 
-        def one(item: tuple[str, str]) -> None:
-            here, there = item
-            if isinstance(source, DirectorySource):
-                # copyfile hands the bytes from file to file inside the kernel.
-                shutil.copyfile(source.file(there), self._file(here))
-            else:
-                self.write(here, source.read(there))
-            progress(sizes[there])
+        def some(items: list[tuple[str, str]]) -> int:
+            done = 0
+            for here, there in items:
+                size = sizes[there]
+                if isinstance(source, DirectorySource) and size > _SMALL:
+                    # copyfile hands the bytes from file to file inside the kernel.
+                    shutil.copyfile(source.file(there), self._file(here))
+                else:
+                    _write(self._file(here), source.read(there))
+                done += size
+            return done
 
         with ThreadPoolExecutor(self._jobs) as pool:
-            for _ in pool.map(one, keys.items(), chunksize=8):
-                pass
+            for done in pool.map(some, _shares(keys, sizes)):
+                progress(done)
 
     def checkpoint(self) -> Any:
         sync_tree(self.stage)
@@ -135,14 +140,39 @@ class DirectoryTarget(Target):
     def release(self) -> None:
         self._journal.release()
 
-    def _file(self, key: str) -> Path:
-        file = self.stage / key
-        if file.parent not in self._folders:
+    def _file(self, key: str) -> str:
+        folder = key.rpartition("/")[0]
+        if folder not in self._folders:
             if problem := self.problem(key):  # never leave the staging directory
                 raise UnstorableKeyError(f"{self.name}: key {key!r} {problem}")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._folders.add(file.parent)
-        return file
+            (self.stage / folder).mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
+        return f"{self._stage}/{key}"
+
+
+def _write(path: str, data: bytes | memoryview) -> None:
+    """Write a file; with many small ones, Python's own file objects would cost more than they."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+    finally:
+        os.close(fd)
+
+
+def _shares(keys: Mapping[str, str], sizes: Mapping[str, int]) -> Iterator[list[tuple[str, str]]]:
+    """Entries in shares that are worth a thread's while."""
+    share: list[tuple[str, str]] = []
+    size = 0
+    for item in keys.items():
+        share.append(item)
+        size += sizes[item[1]]
+        if len(share) >= _SHARE or size >= _SHARE_BYTES:
+            yield share
+            share, size = [], 0
+    if share:
+        yield share
 
 
 def _remove(path: Path) -> None:
