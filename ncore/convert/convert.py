@@ -149,10 +149,8 @@ def _execute(
         for record in records[1:]:
             done.update(record["arrays"])
             state = record["state"]
-    if state is None:
-        done.clear()  # a target that cannot be continued begins anew
-    target.begin(plan.documents(), state, plan.consolidated)
-    if state is None:
+    if not target.begin(plan.documents(), state, plan.consolidated):
+        done.clear()
         target.append_journal({"fingerprint": fingerprint})
     report.resumed = len(done)
     for path, written in done.items():
@@ -164,11 +162,14 @@ def _execute(
         if array.path not in done and array.translation.action is not Action.SKIP
     ]
     progress.phase("convert", sum(a.size for a in todo) + sum(plan.others.values()))
+    stored: dict[str, int] = {}
     for batch in _batches(todo):
         _run_batch(batch, plan, source, target, options, progress, lines)
+        stored.update((array.path, lines[array.path].bytes_written) for array in batch)
         state = target.checkpoint()
-        stored = {array.path: lines[array.path].bytes_written for array in batch}
-        target.append_journal({"arrays": stored, "state": state})
+        if state is not None:
+            target.append_journal({"arrays": stored, "state": state})
+            stored = {}
     at = f"{plan.root}/" if plan.root else ""
     if plan.others:
         target.copy(source, {key: at + key for key in plan.others}, progress.advance)

@@ -18,6 +18,7 @@ from zarr.storage import LocalStore
 
 from ncore.convert.errors import LayoutError, SourceError
 from ncore.convert.hierarchy import CONSOLIDATED, V2_METADATA, read_hierarchy
+from ncore.convert.in_place_itar import convert_archive_in_place
 from ncore.convert.journal import Journal
 from ncore.convert.options import ConvertOptions
 from ncore.convert.plan import Plan, make_plan, refuse_unsupported, report_array
@@ -39,7 +40,9 @@ def convert_in_place(
     options: ConvertOptions | None = None,
     progress: Progress | None = None,
 ) -> ConversionReport:
-    """Convert a store where it lies; see `convert_directory_in_place`.
+    """Convert a directory or an archive where it lies.
+
+    See `convert_directory_in_place` and `convert_archive_in_place`.
 
     Raises:
         SourceError: what lies there cannot be changed in place.
@@ -47,7 +50,12 @@ def convert_in_place(
     if not is_remote(location) and Path(local_path(location)).is_dir():
         path = local_path(location)
         return convert_directory_in_place(path, options, progress)
-    raise SourceError(f"{location}: only a directory can be converted in place: name a target")
+    if not is_remote(location) and location.endswith(".itar"):
+        return convert_archive_in_place(local_path(location), options, progress)
+    raise SourceError(
+        f"{location}: only a directory or an .itar file of this machine is converted in place; "
+        "name a target"
+    )
 
 
 def convert_directory_in_place(

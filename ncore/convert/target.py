@@ -48,13 +48,16 @@ class Target(ABC):
     @abstractmethod
     def begin(
         self, documents: Mapping[str, dict[str, Any]], state: Any, consolidated: bool
-    ) -> None:
+    ) -> bool:
         """Start writing, or continue.
 
         Args:
             documents: node path → ``zarr.json`` document, breadth first.
             state: what `checkpoint` last returned; None to start anew.
             consolidated: whether the root is to carry consolidated metadata.
+
+        Returns:
+            Whether it continues; False where it starts anew, whatever the state.
         """
 
     @abstractmethod
@@ -75,7 +78,12 @@ class Target(ABC):
 
     @abstractmethod
     def checkpoint(self) -> Any:
-        """Make everything so far durable; JSON values from which `begin` can continue."""
+        """Make everything so far durable.
+
+        Returns:
+            JSON values from which `begin` can continue; None where that would cost
+            more than it saves just now.
+        """
 
     @abstractmethod
     def finish(self) -> None:

@@ -9,6 +9,9 @@ from ncore.convert.journal import Journal
 from ncore.convert.target import Target
 from ncore.itar.durable import sync_file
 
+CHECKPOINT_SECONDS = 20.0
+"""An archive is completed, to be continued, at most so often: its index is written each time."""
+
 
 class ArchiveTarget(Target):
     """A file, until published ``.NAME.ncore-converting`` beside its place."""

@@ -68,7 +68,7 @@ class DirectoryTarget(Target):
 
     def begin(
         self, documents: Mapping[str, dict[str, Any]], state: Any, consolidated: bool
-    ) -> None:
+    ) -> bool:
         self._documents, self._consolidated = documents, consolidated
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._journal.acquire()
@@ -77,6 +77,7 @@ class DirectoryTarget(Target):
             if self.stage.exists():
                 shutil.rmtree(self.stage)
             self.stage.mkdir()
+        return state is not None
 
     def write(self, key: str, data: bytes | memoryview) -> None:
         _write(self._file(key), data)

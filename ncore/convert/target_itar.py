@@ -2,14 +2,17 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from zarr.abc.store import Store
 
+from ncore.convert import target_archive
 from ncore.convert.source import Source
 from ncore.convert.source_itar import ItarSource
 from ncore.convert.target_archive import ArchiveTarget
+from ncore.itar.errors import ItarError
 from ncore.itar.writer import ItarWriter
 from ncore.stores.documents import (
     ROOT_V3,
@@ -30,14 +33,18 @@ class ItarTarget(ArchiveTarget):
         super().__init__(path)
         self._writer: ItarWriter | None = None
         self._documents: Mapping[str, dict[str, Any]] = {}
+        self._checked = time.monotonic()
 
     def begin(
         self, documents: Mapping[str, dict[str, Any]], state: Any, consolidated: bool
-    ) -> None:
+    ) -> bool:
         self.acquire()
         self._documents = documents
+        if state is not None and self._continue(state):
+            return True
         self._journal.clear()
         self._writer = ItarWriter(self.stage)
+        return False
 
     def write(self, key: str, data: bytes | memoryview) -> None:
         self._open().set(key, data)
@@ -61,7 +68,16 @@ class ItarTarget(ArchiveTarget):
         progress(done)
 
     def checkpoint(self) -> Any:
-        return None
+        if time.monotonic() - self._checked < target_archive.CHECKPOINT_SECONDS:
+            return None
+        self._checked = time.monotonic()
+        writer = self._open()
+        members = len(writer)
+        # A complete archive, to which the next members are appended: should that be
+        # interrupted, opening it again brings back what it is now.
+        writer.close()
+        self._writer = ItarWriter(self.stage, "r+")
+        return {"members": members}
 
     def finish(self) -> None:
         writer = self._open()
@@ -94,6 +110,18 @@ class ItarTarget(ArchiveTarget):
                 self._writer.suspend()
             self._writer = None
         super().release()
+
+    def _continue(self, state: Any) -> bool:
+        try:
+            writer = ItarWriter(self.stage, "r+")
+        except ItarError:
+            return False
+        # More members than the journal knows: replacing them would leave dead space behind.
+        if len(writer) != state["members"]:
+            writer.suspend()
+            return False
+        self._writer = writer
+        return True
 
     def _open(self) -> ItarWriter:
         assert self._writer is not None

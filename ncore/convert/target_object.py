@@ -59,7 +59,7 @@ class ObjectTarget(Target):
 
     def begin(
         self, documents: Mapping[str, dict[str, Any]], state: Any, consolidated: bool
-    ) -> None:
+    ) -> bool:
         nodes = {path: document for path, document in documents.items() if path}
         root = documents[""]
         if consolidated:
@@ -75,6 +75,7 @@ class ObjectTarget(Target):
             stale = sorted(self._keys(), key=lambda key: key not in ("zarr.json", ".zgroup"))
             for start in range(0, len(stale), 1000):
                 obstore.delete(self.store, stale[start : start + 1000])
+        return state is not None
 
     def write(self, key: str, data: bytes | memoryview) -> None:
         self._put(key, bytes(data))

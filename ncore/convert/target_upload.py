@@ -70,9 +70,9 @@ class UploadTarget(Target):
 
     def begin(
         self, documents: Mapping[str, dict[str, Any]], state: Any, consolidated: bool
-    ) -> None:
+    ) -> bool:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._local.begin(documents, state, consolidated)
+        return self._local.begin(documents, state, consolidated)
 
     def write(self, key: str, data: bytes | memoryview) -> None:
         self._local.write(key, data)

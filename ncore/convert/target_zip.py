@@ -8,6 +8,7 @@ finds the whole hierarchy at the beginning of the file and of its directory.
 import base64
 import json
 import os
+import time
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from zarr.abc.store import Store
 from zarr.core.sync import sync
 from zarr.storage import ZipStore
 
+from ncore.convert import target_archive
 from ncore.convert.source import Source
 from ncore.convert.target_archive import ArchiveTarget
 from ncore.itar.durable import sync_file
@@ -29,15 +31,16 @@ class ZipTarget(ArchiveTarget):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__(path)
         self._zip: zipfile.ZipFile | None = None
+        self._checked = time.monotonic()
         # RFC-9 asks for zip64 in every .ozx, however small it is.
         self._zip64 = self.path.suffix == ".ozx"
 
     def begin(
         self, documents: Mapping[str, dict[str, Any]], state: Any, consolidated: bool
-    ) -> None:
+    ) -> bool:
         self.acquire()
         if state is not None and self._restore(state):
-            return
+            return True
         self._journal.clear()
         self._zip = zipfile.ZipFile(self.stage, "w", zipfile.ZIP_STORED)
         comment = self._comment(documents)
@@ -49,6 +52,7 @@ class ZipTarget(ArchiveTarget):
                 document = {**document, "consolidated_metadata": inline_consolidated(nodes)}
             key = f"{path}/zarr.json" if path else "zarr.json"
             self.write(key, json.dumps(document, indent=2).encode())
+        return False
 
     def write(self, key: str, data: bytes | memoryview) -> None:
         info = zipfile.ZipInfo(key)  # of 1980, so that equal stores are equal files
@@ -66,6 +70,9 @@ class ZipTarget(ArchiveTarget):
             progress(len(data))
 
     def checkpoint(self) -> Any:
+        if time.monotonic() - self._checked < target_archive.CHECKPOINT_SECONDS:
+            return None
+        self._checked = time.monotonic()
         archive = self._open()
         end = archive.start_dir
         archive.close()

@@ -12,11 +12,20 @@ import numpy as np
 import pytest
 import zarr
 
-from ncore.convert.errors import ConvertError, SourceError, UnsupportedError, VerificationError
-from ncore.convert.in_place import convert_directory_in_place
+from ncore.convert.errors import (
+    ConvertError,
+    LayoutError,
+    SourceError,
+    UnsupportedError,
+    VerificationError,
+)
+from ncore.convert.in_place import convert_directory_in_place, convert_in_place
 from ncore.convert.options import ConvertOptions
 from ncore.convert.relayout import Layout
 from ncore.convert.translate_array import TranslationOptions
+from ncore.itar.reader import ItarReader
+from ncore.itar.writer import ItarWriter
+from ncore.stores.indexed_tar import IndexedTarStore
 from tests.convert import killed
 
 # bazel: data = ["testdata/**"]
@@ -109,3 +118,54 @@ def test_killed_anywhere(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 10
+
+
+def _v2_archive(path: Path) -> None:
+    """The features as an archive, with v2 consolidated metadata."""
+    with zipfile.ZipFile(TESTDATA / "v2_features.zip") as packed, ItarWriter(path) as writer:
+        for name in packed.namelist():
+            writer.set(name, packed.read(name))
+
+
+def test_an_archive_gets_v3_metadata_behind_its_payloads(tmp_path: Path) -> None:
+    path = tmp_path / "f.zarr.itar"
+    _v2_archive(path)
+    before = ItarReader(path)
+    report = convert_in_place(str(path), ALL)
+    assert {line.verified for line in report.arrays} == {"full"}
+    assert report.count("re-encode") == 16
+    after = ItarReader(path)
+    assert set(before) <= set(after)
+    assert all(after.entry(key) == before.entry(key) for key in before)
+    assert after.dead_bytes == 0
+    assert zarr.open_group(IndexedTarStore(path), mode="r", zarr_format=2)["dtype_int32"][0, 1] == 3
+    root = zarr.open_group(IndexedTarStore(path), mode="r")
+    assert root.metadata.zarr_format == 3
+    assert root["json_mixed"][0] == "1"
+    assert root["dtype_int32"][0, 1] == 3
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(SourceError, match="side by side"):
+        convert_in_place(str(path), ALL)
+
+
+def test_an_archive_stays_as_it_was_if_something_is_wrong(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "f.zarr.itar"
+    _v2_archive(path)
+    raw = path.read_bytes()
+    with pytest.raises(UnsupportedError):
+        convert_in_place(str(path))
+    for bad in (replace(ALL, remove_v2=True), ConvertOptions(layout=Layout(shards=1000))):
+        with pytest.raises(LayoutError):
+            convert_in_place(str(path), bad)
+    assert convert_in_place(str(path), replace(ALL, dry_run=True)).dry_run
+
+    def fail(*_):
+        raise VerificationError("differs")
+
+    monkeypatch.setattr("ncore.convert.verify.Verifier.run", fail)
+    with pytest.raises(VerificationError):
+        convert_in_place(str(path), ALL)
+    assert path.read_bytes() == raw
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(SourceError, match="name a target"):
+        convert_in_place("s3://bucket/x.itar")
