@@ -48,7 +48,7 @@ def _wheel_impl(repository_ctx):
             "requirements.txt",
             "site-packages",
             repository_ctx.attr.hub,
-        ] + repository_ctx.attr.locked,
+        ],
         timeout = 1800,
     )
     if result.return_code:
@@ -63,8 +63,6 @@ _wheel = repository_rule(
     implementation = _wheel_impl,
     attrs = {
         "hub": attr.string(mandatory = True),
-        # A wheel depends on those of its requirements that are locked.
-        "locked": attr.string_list(mandatory = True),
         "requirement": attr.string(mandatory = True),
         "_installer": attr.label(default = "//python/private:install_wheel.py"),
     },
@@ -72,6 +70,10 @@ _wheel = repository_rule(
 
 def _hub_impl(repository_ctx):
     repository_ctx.file("BUILD.bazel", "")
+
+    # A wheel depends on those of its requirements that are locked. It reads them
+    # here, so that a change of the lockfile fetches only what has changed.
+    repository_ctx.file("locked.bzl", "LOCKED = {}\n".format(repr(repository_ctx.attr.wheels.keys())))
     for name, wheel in repository_ctx.attr.wheels.items():
         repository_ctx.file(name + "/BUILD.bazel", _ALIASES.format(name = name, wheel = wheel))
 
@@ -96,7 +98,6 @@ def _pip_impl(module_ctx):
                 _wheel(
                     name = wheels[name],
                     hub = parse.hub_name,
-                    locked = entries.keys(),
                     requirement = requirement,
                 )
             _hub(name = parse.hub_name, wheels = wheels)

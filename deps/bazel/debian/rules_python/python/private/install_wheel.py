@@ -1,6 +1,6 @@
 """Installs one locked wheel and prints the BUILD file of its repository.
 
-Usage: install_wheel.py REQUIREMENTS_FILE TARGET_DIRECTORY HUB LOCKED_NAME...
+Usage: install_wheel.py REQUIREMENTS_FILE TARGET_DIRECTORY HUB
 """
 
 import subprocess
@@ -12,6 +12,8 @@ from pip._vendor.packaging.requirements import Requirement
 from pip._vendor.packaging.utils import canonicalize_name
 
 BUILD = """\
+load("@{hub}//:locked.bzl", "LOCKED")
+
 package(default_visibility = ["//visibility:public"])
 
 # The whole directory is one input: a wheel may have thousands of files, and a
@@ -20,7 +22,7 @@ py_library(
     name = "pkg",
     data = {data},
     imports = {imports},
-    deps = [{deps}],
+    deps = ["@{hub}//" + name for name in {needed} if name in LOCKED],
 )
 """
 
@@ -61,11 +63,11 @@ def dependencies(target: str, requested: Requirement) -> set[str]:
 
 def main() -> None:
     """Install and print the BUILD file."""
-    requirements, target, hub, *locked = sys.argv[1:]
+    requirements, target, hub = sys.argv[1:]
     install(requirements, target)
     if not Path(target).is_dir():
         # Its marker excludes this platform.
-        print(BUILD.format(data=[], imports=[], deps=""))
+        print(BUILD.format(hub=hub, data=[], imports=[], needed=[]))
         return
     first = Path(requirements).read_text().split("\\\n")[0]
     needed = dependencies(target, Requirement(first.strip()))
@@ -74,8 +76,7 @@ def main() -> None:
         for path in Path(target).rglob(name):
             if path.is_file():
                 path.unlink()
-    labels = (f'"@{hub}//{name}"' for name in sorted(needed & set(locked)))
-    print(BUILD.format(data=[target], imports=[target], deps=", ".join(labels)))
+    print(BUILD.format(hub=hub, data=[target], imports=[target], needed=sorted(needed)))
 
 
 if __name__ == "__main__":
