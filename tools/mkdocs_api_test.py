@@ -1,3 +1,4 @@
+# bazel: deps = ["ncore.select"]
 from tools.mkdocs_api import on_page_markdown
 
 
