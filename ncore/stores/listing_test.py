@@ -33,7 +33,7 @@ def test_children_are_a_scan(keys: list[str], prefix: str) -> None:
 @settings(max_examples=50)
 def test_index_keys(keys: list[str]) -> None:
     sizes = np.arange(len(keys), dtype=np.uint64)
-    listed = IndexKeys(Index([key.encode() for key in keys], sizes, sizes))
+    listed = IndexKeys(Index(keys, sizes, sizes))
     assert list(listed) == sorted(keys)
     assert listed[1:3] == sorted(keys)[1:3]
     assert listed.size(0, len(keys)) == sum(range(len(keys)))

@@ -99,10 +99,7 @@ class LocalBackend:
         try:
             check_key(key)
             path = self.root / key
-            try:
-                status = path.stat() if self._follow_links else path.lstat()
-            except FileNotFoundError:
-                status = path.lstat()  # a link to nothing is listed too
+            status = path.stat() if self._follow_links else path.lstat()
         except (TransferError, FileNotFoundError, NotADirectoryError):
             return None
         except OSError as e:
