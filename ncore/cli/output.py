@@ -7,30 +7,26 @@ sees results and errors only.
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.table import Table
-from rich.text import Text
+# rich takes longer to import than many a command takes to run, so it waits
+# until there is a person to show something to.
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.progress import Progress, ProgressColumn
+    from rich.table import Table
 
 # C0 and C1 controls, DEL, bidirectional overrides and lone surrogates. Keys of
 # an archive are somebody else's text: shown raw they could rewrite the screen,
 # and surrogates cannot be encoded at all.
 _SPECIAL = r"\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+# Variables by which rich is told to take a pipe for a terminal.
+_TERMINAL_ANYWAY = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 _UNPRINTABLE = re.compile(rf"[\x00-\x1f{_SPECIAL}]")
 _UNPRINTABLE_BUT_LINE_FEED = re.compile(rf"[\x00-\x09\x0b-\x1f{_SPECIAL}]")
 
@@ -57,8 +53,19 @@ class Output:
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet or as_json
-        self._err = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
-        self._out = Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=True)
+
+    @cached_property
+    def _err(self) -> "Console":
+        from rich.console import Console
+
+        return Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+
+    def _say(self, text: str) -> None:
+        # A console knows how to print above a progress display; else none is needed.
+        if "_err" in self.__dict__:
+            self._err.print(text)
+        else:
+            print(text, file=sys.stderr, flush=True)
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> "Output":
@@ -68,20 +75,22 @@ class Output:
     @property
     def shows_progress(self) -> bool:
         """Whether a person is watching: stderr is a terminal, not told to be quiet."""
-        return self._err.is_terminal and not self.quiet
+        if self.quiet or not (sys.stderr.isatty() or any(map(os.environ.get, _TERMINAL_ANYWAY))):
+            return False
+        return self._err.is_terminal
 
     def note(self, message: str) -> None:
         """Tell a person at a terminal about the work; silent in a pipe."""
         if self.shows_progress:
-            self._err.print(printable(message))
+            self._say(printable(message))
 
     def warning(self, message: str) -> None:
         """Say on stderr what the user should know although the command succeeds."""
-        self._err.print(f"warning: {printable(message)}")
+        self._say(f"warning: {printable(message)}")
 
     def error(self, message: str) -> None:
         """Say on stderr why the command failed."""
-        self._err.print(f"error: {printable(message, multiline=True)}")
+        self._say(f"error: {printable(message, multiline=True)}")
 
     def result(self, document: Any, text: "str | RenderableType | None" = None) -> None:
         """Print what the command was asked for.
@@ -95,9 +104,11 @@ class Output:
         elif isinstance(text, str):
             print(printable(text, multiline=True), flush=True)
         elif text is not None:
-            self._out.print(text)
+            from rich.console import Console
 
-    def progress(self, *, of_bytes: bool = True) -> Progress:
+            Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=True).print(text)
+
+    def progress(self, *, of_bytes: bool = True) -> "Progress":
         """A rich progress display, invisible unless a person is watching.
 
         Args:
@@ -106,6 +117,16 @@ class Output:
         Use it as a context manager. A description is rich markup: somebody
         else's text (a key, a file's name) goes through :func:`label` first.
         """
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
         counted: Sequence[ProgressColumn] = (
             (DownloadColumn(binary_units=True), TransferSpeedColumn())
             if of_bytes
@@ -124,11 +145,16 @@ class Output:
 
 def label(text: str) -> str:
     """Return somebody else's text as a progress description: no controls, no markup."""
+    from rich.markup import escape
+
     return escape(printable(text))
 
 
-def table(title: str | None, header: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+def table(title: str | None, header: Iterable[str], rows: Iterable[Iterable[object]]) -> "Table":
     """A plain table for :meth:`Output.result`; cells are shown as they are, never as markup."""
+    from rich.table import Table
+    from rich.text import Text
+
     shown = Table(title=title, title_justify="left", header_style="bold")
     for name in header:
         shown.add_column(name, overflow="fold")

@@ -4,12 +4,14 @@ import json
 import sys
 import threading
 from collections.abc import Mapping
-
-from rich.progress import TaskID
+from typing import TYPE_CHECKING
 
 from ncore.cli.output import Output, label
 from ncore.transfer.plan import Action
 from ncore.transfer.report import Report
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 _REFRESH = 0.1
 
@@ -27,15 +29,15 @@ class Live:
     wants_entries = False
 
     def __init__(self, out: Output) -> None:
-        self._progress = out.progress()
         self._shown = out.shows_progress
+        self._progress = out.progress() if self._shown else None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._task: TaskID | None = None
 
     def begin(self, report: Report) -> None:
         """Show a line for this root."""
-        if not self._shown:
+        if self._progress is None:
             return
         self._progress.start()
         self._task = self._progress.add_task(label(report.source), total=None)
@@ -45,6 +47,7 @@ class Live:
 
     def _refresh(self, report: Report) -> None:
         assert self._task is not None
+        assert self._progress is not None
         while not self._stop.wait(_REFRESH):
             planned = report.planned
             total = planned.bytes["create"] + planned.bytes["replace"]
@@ -68,7 +71,7 @@ class Live:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        if self._task is not None:
+        if self._progress is not None and self._task is not None:
             self._progress.remove_task(self._task)
             self._task = None
             self._progress.stop()
