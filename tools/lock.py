@@ -79,8 +79,16 @@ def may_hold(marker: Marker | None, python: str) -> bool:
     if " or " in str(marker) or "(" in str(marker):
         return True
     about_python = [c for c in clauses if c.startswith(("python_full_version", "python_version"))]
-    environment = {"python_version": python, "python_full_version": f"{python}.99"}
-    return all(Marker(clause).evaluate(environment) for clause in about_python)
+    # Some patch release of the version, first or last, may be what a clause asks for.
+    return all(
+        any(
+            Marker(clause).evaluate(
+                {"python_version": python, "python_full_version": f"{python}.{patch}"}
+            )
+            for patch in (0, 99)
+        )
+        for clause in about_python
+    )
 
 
 def header(lock: Lock) -> str:

@@ -31,9 +31,9 @@ def _entries(lock):
             for end in "[=<>~!;@ ".elems():
                 name = name.split(end)[0]
             current = _normalized(name)
-            if current in entries:
-                fail("{} is locked twice".format(name))
-            entries[current] = line
+
+            # Twice where patch releases of Python differ: pip obeys the markers.
+            entries[current] = "\n".join([entries[current], line] if current in entries else [line])
         elif current:
             entries[current] += "\n" + line
     return entries
