@@ -9,7 +9,7 @@ from typing import Any
 
 from ncore.convert.convert import convert
 from ncore.convert.discover import ARCHIVES, Found
-from ncore.convert.errors import SourceError, TargetError, TargetExistsError
+from ncore.convert.errors import ResumeError, SourceError, TargetError, TargetExistsError
 from ncore.convert.in_place import convert_in_place
 from ncore.convert.options import ConvertOptions
 from ncore.errors import NcoreError
@@ -98,7 +98,7 @@ def run_task(
         attempt += 1
         started = time.monotonic()
         status, error, report = "converted", "", {}
-        again = False
+        again = locked = False
         try:
             if task.target:
                 report = convert(task.source, task.target, options).to_json()
@@ -112,13 +112,15 @@ def run_task(
         except NcoreError as problem:
             status, error = "failed", str(problem)
             again = isinstance(problem, SourceError | TargetError)
+            # A cluster may start a task anew before the worker that had it is gone.
+            locked = isinstance(problem, ResumeError)
         except (OSError, MemoryError) as problem:
             status, error = "failed", f"{type(problem).__name__}: {problem}"
             again = True
         except Exception as problem:  # one store's surprise must not end the fleet
             status, error = "failed", f"{type(problem).__name__}: {problem}"
         remote = is_remote(task.source) or is_remote(task.target)
-        if again and remote and attempt <= retries:
+        if (locked or (again and remote)) and attempt <= retries:
             time.sleep(backoff * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
             continue
         seconds = time.monotonic() - started

@@ -15,7 +15,7 @@ from ncore.convert.relayout import relayout
 from ncore.convert.report import ArrayReport
 from ncore.convert.source import Source
 from ncore.convert.translate_array import translate_array
-from ncore.convert.translate_attributes import translate_attributes
+from ncore.convert.translate_attributes import ARRAY_DIMENSIONS, translate_attributes
 from ncore.convert.translate_group import translate_group
 from ncore.convert.translation import Action, Translation
 from ncore.convert.v2_metadata import V2Array
@@ -139,7 +139,26 @@ def make_plan(source: Source, hierarchy: V2Hierarchy, options: ConvertOptions, r
         warnings.append("NaN or infinite numbers in attributes became their string form")
     plan = Plan(arrays, groups, dict(hierarchy.others), hierarchy.consolidated, root, warnings, [])
     _plan_ome(plan, hierarchy, options.ome)
+    _hint_xarray(plan)
     return plan
+
+
+def _hint_xarray(plan: Plan) -> None:
+    """xarray reads the fill value of v2 as a mask, and of v3 only a ``_FillValue`` attribute."""
+    masked = [
+        array.path
+        for array in plan.arrays
+        if array.node.array is not None
+        and ARRAY_DIMENSIONS in array.array.attributes
+        and array.array.fill_value is not None
+        and "_FillValue" not in array.array.attributes
+        and array.array.dtype.kind == "f"
+    ]
+    if masked:
+        plan.hints.append(
+            f"xarray masks with the fill value of zarr v2, but not of v3 ({masked[0]} and "
+            f"{len(masked) - 1} more): open with use_zarr_fill_value_as_mask=True"
+        )
 
 
 def _plan_ome(plan: Plan, hierarchy: V2Hierarchy, wanted: bool) -> None:

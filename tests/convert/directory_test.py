@@ -247,3 +247,13 @@ def test_other_files_and_consolidated_metadata_come_along(tmp_path: Path) -> Non
     assert root["a"][-1] == 9
     document = json.loads((tmp_path / "new" / "zarr.json").read_text())
     assert [*document["consolidated_metadata"]["metadata"]] == ["a"]
+
+
+def test_xarray_users_are_told_about_masks(tmp_path: Path) -> None:
+    root = zarr.open_group(tmp_path / "old", mode="w", zarr_format=2)
+    array = root.create_array("t", data=np.arange(4.0), chunks=(2,), fill_value=-1.0)
+    array.attrs["_ARRAY_DIMENSIONS"] = ["x"]
+    report = convert_store(DirectorySource(tmp_path / "old"), None)
+    assert any("use_zarr_fill_value_as_mask" in hint for hint in report.hints)
+    array.attrs["_FillValue"] = -1.0
+    assert convert_store(DirectorySource(tmp_path / "old"), None).hints == []

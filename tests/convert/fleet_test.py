@@ -188,7 +188,7 @@ def test_200_archives_on_dask_with_a_killed_worker(tmp_path: Path) -> None:
             results.append(result)
             if len(results) == 20:
                 os.kill(pids[0], signal.SIGKILL)
-    assert {result.status for result in results} <= {"converted", "present"}
+    assert [result.error for result in results if result.status == "failed"] == []
     assert sorted(r.source for r in results) == sorted(task.source for task in tasks)
     targets = list((tmp_path / "out").rglob("*"))
     assert len([p for p in targets if p.is_file()]) == 200  # and nothing half-made
