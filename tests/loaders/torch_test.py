@@ -1,6 +1,7 @@
 """The real PyTorch ``DataLoader`` over our source."""
 
 # bazel: optional = ["torch"]
+# bazel: tags = ["manual"]
 # bazel: size = "medium"
 
 import os
