@@ -14,7 +14,7 @@ prints Markdown and can be run by itself.
 
 # bazel: data = ["peers.txt", "//deps:files"]
 # bazel: deps = ["benchmarks.epoch", "benchmarks.ncore_v4", "benchmarks.select_filters"]
-# bazel: deps = ["benchmarks.transfer_dandi"]
+# bazel: deps = ["benchmarks.transfer_dandi", "benchmarks.store", "benchmarks.convert_speed"]
 
 import argparse
 import datetime
@@ -104,6 +104,8 @@ BENCHMARKS: dict[str, Benchmark] = {
         "epoch.py",
         lambda made: ["--python", made.peers(), "--json", "epoch.json"],
     ),
+    "store": Benchmark("The store", "store.py", lambda made: []),
+    "convert": Benchmark("Conversion", "convert_speed.py", lambda made: []),
     "ncore_v4": Benchmark("NCore V4 sequences", "ncore_v4.py", lambda made: []),
     "select": Benchmark(
         "Filters", "select_filters.py", lambda made: ["--peer-python", str(made.dandi() / "python")]

@@ -3,7 +3,8 @@
 # bazel: data = ["//:README.md", "//:.ci/run", "//docs:pages"]
 # bazel: deps = ["//ncore", "//ncore/cli:main", "//ncore/itar", "//ncore/stores"]
 # bazel: deps = ["//ncore/select", "//ncore/convert", "//ncore/transfer"]
-# bazel: deps = ["//ncore/data", "//ncore/data/v4"]
+# bazel: deps = ["//ncore/data", "//ncore/data/v4", "//ncore/loaders", "@pypi//grain"]
+# bazel: deps = ["@pypi//xarray", "@pypi//dask"]
 
 import os
 import stat
