@@ -1,9 +1,9 @@
 """Decoding the CBOR (RFC 8949) of an index: text arrays and uint arrays, a hundred thousand long.
 
-A general decoder trusts what the bytes announce. Here lengths are checked
-against the bytes that are there before anything is allocated, and every item's
-head is looked at; in numpy, where a general decoder's proposal or a regular
-stretch (which is what sorted offsets are) tells where the heads must be.
+A general decoder makes one object per number and trusts what the bytes
+announce. Here lengths are checked against the bytes that are there before
+anything is allocated, every item's head is looked at, and regular stretches
+(which is what zarr keys and sorted offsets are) are taken in one numpy step.
 """
 
 import io
@@ -13,6 +13,8 @@ import cbor2
 import numpy as np
 import numpy.typing as npt
 
+from ncore.itar.packed_texts import PackedTexts, Packer, pack
+
 UINT, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = range(8)
 """CBOR major types."""
 INDEFINITE = -1
@@ -20,6 +22,8 @@ BREAK = 0xFF
 
 _MAX_DEPTH = 64
 _PROBE = 64
+_MAX_PERIOD = 16
+_ROWS = 1024
 _UINT_HEADS = (0, 0, 0x18, 0x19, 0, 0x1A, 0, 0, 0, 0x1B)
 """First byte of a shortest-form uint by its width; of one byte it is the value itself."""
 
@@ -71,18 +75,12 @@ def array_length(raw: bytes, pos: int, limit: int, what: str) -> tuple[int, int]
     return count, pos
 
 
-def text_array(raw: bytes, pos: int, limit: int, what: str) -> tuple[list[str], int]:
-    """Return (the text strings, position behind the array).
-
-    Raises:
-        CborError: an item is anything but a text string of definite length in UTF-8.
-    """
+def text_array(raw: bytes, pos: int, limit: int, what: str) -> tuple[PackedTexts, int]:
+    """Return (the bytes of each text string, position behind the array)."""
     count, pos = array_length(raw, pos, limit, what)
-    if count != INDEFINITE:
-        found = _texts_at_once(raw, pos, count)
-        if found is not None:
-            return found
-    return _texts_one_by_one(raw, pos, None if count == INDEFINITE else count, limit, what)
+    if count == INDEFINITE:
+        return _indefinite_texts(raw, pos, limit, what)
+    return _texts(raw, pos, count, what)
 
 
 def uint_array(raw: bytes, pos: int, limit: int, what: str) -> tuple[npt.NDArray[np.uint64], int]:
@@ -180,59 +178,111 @@ def _string(raw: bytes, pos: int, major_wanted: int, what: str) -> tuple[bytes, 
     return b"".join(chunks), pos + 1
 
 
-def _texts_at_once(raw: bytes, pos: int, count: int) -> tuple[list[str], int] | None:
-    """Decode ``count`` text strings, or return ``None`` if they are anything unusual.
-
-    A general decoder proposes them; their lengths fix where each shortest-form head must
-    be, and every head is then compared with the bytes, so nothing is taken on trust.
-    """
-    if count < _PROBE or raw[pos] >> 5 != TEXT:
-        return None
-    try:
-        # The array's head is written anew.
-        texts: Any = cbor2.load(io.BytesIO(b"\x9a" + count.to_bytes(4, "big") + raw[pos:]))
-        joined = "".join(texts)
-    except Exception:  # whatever it stumbles over, the careful way names it
-        return None
-    if type(texts) is not list or len(texts) != count:
-        return None
-    sizes = np.fromiter(map(len, texts), np.int64, count)
-    if not joined.isascii():
-        sizes = np.fromiter((len(text.encode()) for text in texts), np.int64, count)
-    if int(sizes.max()) > 0xFF:
-        return None
-    long = sizes > 23
-    ends = pos + np.cumsum(sizes + 1 + long)
-    if int(ends[-1]) > len(raw):
-        return None
-    cells = np.frombuffer(raw, np.uint8)
-    heads = ends - sizes - 1  # of a long string the second byte of its head
-    if (cells[heads] != np.where(long, sizes, sizes + 0x60)).any() or (
-        cells[heads[long] - 1] != 0x78
-    ).any():
-        return None
-    return texts, int(ends[-1])
-
-
-def _texts_one_by_one(
-    raw: bytes, pos: int, count: int | None, limit: int, what: str
-) -> tuple[list[str], int]:
-    found: list[str] = []
-    while count is None or len(found) < count:
-        first = raw[pos : pos + 1]
-        if count is None and first == b"\xff":
-            pos += 1
-            break
-        if count is not None and first == b"\x7f":
-            raise CborError(f"{what} has a string of indefinite length")
-        data, pos = _string(raw, pos, TEXT, f"an item of {what}")
-        try:
-            found.append(data.decode())
-        except UnicodeDecodeError:
-            raise CborError(f"item {len(found)} of {what} is not UTF-8") from None
+def _indefinite_texts(raw: bytes, pos: int, limit: int, what: str) -> tuple[PackedTexts, int]:
+    found = []
+    while raw[pos : pos + 1] != b"\xff":
+        item, pos = _string(raw, pos, TEXT, f"an item of {what}")
+        found.append(item)
         if len(found) > limit:
             raise CborError(f"{what} has more items than the file can hold")
-    return found, pos
+    return pack(found), pos + 1
+
+
+def _texts(raw: bytes, pos: int, count: int, what: str) -> tuple[PackedTexts, int]:
+    """Return (each string's bytes, position behind the last)."""
+    packer = Packer()
+    recent: list[bytes] = []
+    left = count
+    probe = _PROBE
+    try:
+        while left:
+            found: list[bytes] = []
+            add = found.append
+            for _ in range(min(probe, left)):
+                first = raw[pos]
+                if 0x60 <= first < 0x78:
+                    pos += 1
+                    size = first - 0x60
+                elif first == 0x78:
+                    size = raw[pos + 1]
+                    pos += 2
+                elif first == 0x7F:
+                    raise CborError(f"{what} has a string of indefinite length")
+                else:
+                    data, pos = _string(raw, pos, TEXT, f"an item of {what}")
+                    add(data)
+                    continue
+                add(raw[pos : pos + size])
+                pos += size
+            packer.add(found)
+            left -= len(found)
+            recent = [*recent, *found][-2 * _MAX_PERIOD :]
+            taken, extent = _add_repeats(raw, pos, recent, left, packer)
+            left -= taken
+            pos += extent
+            probe = _PROBE if taken else min(probe * 2, 1 << 13)
+    except IndexError:
+        raise CborError(f"ends inside {what}") from None
+    if pos > len(raw):
+        raise CborError(f"ends inside {what}")
+    return packer.finish(), pos
+
+
+def _add_repeats(
+    raw: bytes, pos: int, last: list[bytes], left: int, packer: Packer
+) -> tuple[int, int]:
+    """Add the strings ahead that repeat the sizes of the last ones; return (number, bytes).
+
+    If the last items repeat with some period, so probably do the next. Heads at
+    the predicted places are compared: where one is as predicted the item is
+    exactly that long, so the next head's place is certain too. Nothing is assumed.
+    """
+    recent = [len(item) for item in last]
+    for period in range(1, min(_MAX_PERIOD, len(recent) // 2, left) + 1):
+        lengths = recent[-period:]
+        if lengths != recent[-2 * period : -period] or max(lengths) > 255:
+            continue
+        heads = [bytes([0x60 + n]) if n < 24 else bytes([0x78, n]) for n in lengths]
+        stride = sum(lengths) + sum(map(len, heads))
+        most = min(left // period, (len(raw) - pos) // stride)
+        if most < 4:
+            continue
+        rows = np.frombuffer(raw, np.uint8, most * stride, pos).reshape(most, stride)
+        columns: list[int] = []
+        begins: list[int] = []
+        at = 0
+        for lead, size in zip(heads, lengths, strict=True):
+            columns += range(at, at + len(lead))
+            begins.append(at + len(lead))
+            at += len(lead) + size
+        expected = np.frombuffer(b"".join(heads), np.uint8)
+        times, step = 0, 256
+        while times < most:
+            good = (rows[times : times + step][:, np.array(columns)] == expected).all(axis=1)
+            if not good.all():
+                times += int(good.argmin())
+                break
+            times += len(good)
+            step *= 4
+        if times < 4:
+            continue
+        for top in range(0, times, _ROWS):
+            some = rows[top : min(times, top + _ROWS)]
+            items: list[bytes] = [b""] * (len(some) * period)
+            for i, (begin, size) in enumerate(zip(begins, lengths, strict=True)):
+                items[i::period] = _column(some[:, begin : begin + size])
+            packer.add(items)
+        return times * period, times * stride
+    return 0, 0
+
+
+def _column(rows: npt.NDArray[np.uint8]) -> list[bytes]:
+    """Return each row as bytes."""
+    size = rows.shape[1]
+    if size == 0 or not rows[:, -1].all():  # numpy's strings lose zero bytes at their end
+        return [row.tobytes() for row in rows]
+    strings: list[bytes] = np.ascontiguousarray(rows).view(f"S{size}")[:, 0].tolist()
+    return strings
 
 
 def _uint_runs(raw: bytes, pos: int, count: int) -> tuple[list[npt.NDArray[np.uint64]], int]:

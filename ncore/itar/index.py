@@ -7,13 +7,14 @@ build than everything here.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ncore.itar.packed_texts import PackedTexts
 from ncore.itar.tar_header import BLOCK, header_size, padded
 
 _EMPTY = 0xFFFFFFFF
@@ -42,7 +43,7 @@ class Index:
 
     def __init__(
         self,
-        keys: Sequence[str],
+        keys: PackedTexts,
         offsets: UIntArray,
         sizes: UIntArray,
         crc32c: npt.NDArray[np.uint32] | None = None,
@@ -51,26 +52,21 @@ class Index:
         """Build it.
 
         Args:
-            keys: n keys.
+            keys: n keys as UTF-8 (:func:`~ncore.itar.packed_texts.pack`).
             offsets: shape (n,), absolute payload offsets.
             sizes: shape (n,), payload sizes.
             crc32c: shape (n,), or ``None``.
             md5: 16 * n bytes, or ``None``.
 
         Raises:
-            ValueError: two keys are equal, or one holds a lone surrogate. The message is for
-                a user but lacks the file's name.
+            ValueError: two keys are equal, or one is not UTF-8. The message is for a user
+                but lacks the file's name.
         """
         count = len(keys)
-        joined = "".join(keys)
-        if joined.isascii():
-            self._blob = joined.encode()
-            lengths = np.fromiter(map(len, keys), np.int64, count)
-        else:
-            names = [key.encode() for key in keys]
-            self._blob = b"".join(names)
-            lengths = np.fromiter(map(len, names), np.int64, count)
-        ends = np.cumsum(lengths)
+        ends = keys.ends
+        self._blob = keys.blob
+        lengths = np.diff(ends, prepend=0)
+        _check_utf8(self._blob, ends - lengths, lengths)
         position = np.uint32 if len(self._blob) < 1 << 32 else np.uint64
         starts = np.zeros(count + 1, position)
         starts[1:] = ends
@@ -82,10 +78,9 @@ class Index:
         self._starts = starts.data
         self._offset_at = self.offsets.data
         self._size_at = self.sizes.data
-        hashes = np.fromiter(map(hash, keys), np.int64, count).view(np.uint64)
         bits = max(1, int(count * 1.5).bit_length())
         self._shift = _HASH_BITS - bits
-        self._table = self._place(hashes, bits, keys).data
+        self._table = self._place(keys, bits).data
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -96,7 +91,7 @@ class Index:
             name = key.encode()
         except UnicodeEncodeError:
             return -1
-        slot = (hash(key) & _HASH_MASK) >> self._shift
+        slot = (hash(name) & _HASH_MASK) >> self._shift
         table, starts, blob = self._table, self._starts, self._blob
         while (i := table[slot]) != _EMPTY:
             if blob[starts[i] : starts[i + 1]] == name:
@@ -128,6 +123,25 @@ class Index:
             text = self._blob.decode("ascii")
             return [text[starts[i] : starts[i + 1]] for i in range(len(self))]
         return [self.key(i) for i in range(len(self))]
+
+    def named(self, *names: str) -> list[str]:
+        """Return the keys whose last path component is one of ``names``, in file order."""
+        blob = np.frombuffer(self._blob, np.uint8)
+        bounds = np.asarray(self._starts).astype(np.int64)
+        starts, ends = bounds[:-1], bounds[1:]
+        found = np.zeros(len(self), bool)
+        for name in names:
+            tail = np.frombuffer(b"/" + name.encode(), np.uint8)
+            size = len(tail)
+            # The component alone, or behind a slash.
+            for wanted, rows in (
+                (tail[1:], np.flatnonzero(ends - starts == size - 1)),
+                (tail, np.flatnonzero(ends - starts >= size)),
+            ):
+                for back, byte in enumerate(wanted[::-1], 1):
+                    rows = rows[blob[ends[rows] - back] == byte]
+                found[rows] = True
+        return [self.key(i) for i in np.flatnonzero(found).tolist()]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
@@ -191,14 +205,13 @@ class Index:
         offset, size = self.span(last)
         return padded(offset + size)
 
-    def _place(
-        self, hashes: npt.NDArray[np.uint64], bits: int, keys: Sequence[str]
-    ) -> npt.NDArray[np.uint32]:
+    def _place(self, keys: PackedTexts, bits: int) -> npt.NDArray[np.uint32]:
         """Return the table; entries sit in the order of their hashes, near slot ``hash >> shift``.
 
         In that order linear probing is a running maximum: an entry sits in its
         own slot or right behind its predecessor.
         """
+        hashes = keys.hashes
         count = len(hashes)
         by_hash = np.argsort(hashes)
         ordered = hashes[by_hash]
@@ -207,9 +220,9 @@ class Index:
             # pairwise with its neighbour only; equal keys are neighbours or the run
             # has distinct keys between them, so look at the whole run.
             run = by_hash[ordered == ordered[at]]
-            names = [keys[i] for i in run]
+            names = [keys[int(i)] for i in run]
             if len(set(names)) < len(names):
-                twin = max(names, key=names.count)
+                twin = max(names, key=names.count).decode(errors="replace")
                 raise ValueError(f"key {twin!r} is listed more than once")
         steps = np.arange(count)
         home = (ordered >> np.uint64(self._shift)).astype(np.int64)
@@ -218,6 +231,19 @@ class Index:
         table = np.full(size, _EMPTY, np.uint32)
         table[slots] = by_hash
         return table
+
+
+def _check_utf8(blob: bytes, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> None:
+    if blob.isascii():
+        return
+    try:
+        blob.decode()
+    except UnicodeDecodeError:
+        raise ValueError("a key is not UTF-8") from None
+    # The whole is UTF-8, so each key is unless one ends inside a character.
+    first = np.frombuffer(blob, np.uint8)[starts[lengths > 0]]
+    if ((first & 0xC0) == 0x80).any():
+        raise ValueError("a key is not UTF-8")
 
 
 def _compact(values: UIntArray) -> UIntArray:

@@ -11,6 +11,7 @@ from ncore.itar import cbor_arrays
 from ncore.itar.cbor_arrays import CborError
 from ncore.itar.errors import ItarFormatError
 from ncore.itar.index import Index
+from ncore.itar.packed_texts import PackedTexts
 from ncore.itar.tar_header import BLOCK
 
 _LIMIT_SLACK = 1 << 20
@@ -116,7 +117,7 @@ def _decode_map(raw: bytes, tar_end: int) -> Index:
         raise CborError("it is not a map")
     most = tar_end // BLOCK
     seen: set[str] = set()
-    keys: list[str] | None = None
+    keys: PackedTexts | None = None
     offsets: npt.NDArray[np.uint64] | None = None
     sizes: npt.NDArray[np.uint64] | None = None
     crc32c_raw: bytes | None = None
@@ -160,7 +161,7 @@ def _decode_map(raw: bytes, tar_end: int) -> Index:
     if outside.any():
         first = int(outside.argmax())
         raise CborError(
-            f"key {keys[first]!r} lies at {offsets[first]}, "
+            f"key {keys[first].decode(errors='replace')!r} lies at {offsets[first]}, "
             f"{sizes[first]} bytes, outside the tar part ({tar_end} bytes)"
         )
     crc32c = None if crc32c_raw is None else np.frombuffer(crc32c_raw, "<u4").astype(np.uint32)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ncore.itar.errors import ItarFormatError
 from ncore.itar.index import Index
 from ncore.itar.index_codec import decode_index, encode_index
+from ncore.itar.packed_texts import pack
 
 TAR_END = 1 << 20
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -17,7 +18,7 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
 def make(keys: list[str]) -> Index:
     count = len(keys)
     offsets = 512 + 1024 * np.arange(count, dtype=np.uint64)
-    return Index(keys, offsets, np.full(count, 7, np.uint64))
+    return Index(pack([key.encode() for key in keys]), offsets, np.full(count, 7, np.uint64))
 
 
 @given(st.lists(TEXT, unique=True, max_size=60), TEXT)
@@ -30,6 +31,14 @@ def test_find(keys: list[str], other: str) -> None:
     if other not in keys:
         assert index.find(other) == -1
     assert index.find("\ud800") == -1
+
+
+@given(st.lists(st.text("az/.é", max_size=6), unique=True, max_size=40))
+@settings(max_examples=60)
+def test_named(keys: list[str]) -> None:
+    for names in (("a",), ("z", "é"), (".z", "aa")):
+        expected = [key for key in keys if key.rpartition("/")[2] in names]
+        assert make(keys).named(*names) == expected
 
 
 def test_many_keys_in_little_memory() -> None:
@@ -48,8 +57,8 @@ def test_duplicates_are_refused(count: int) -> None:
 
 def test_a_key_cut_inside_a_character_is_refused() -> None:
     sizes = np.full(2, 7, np.uint64)
-    with pytest.raises(ValueError, match="surrogates"):
-        Index(["a", "\ud800"], sizes, sizes)
+    with pytest.raises(ValueError, match="UTF-8"):
+        Index(pack([b"a\xc3", b"\xa9b"]), sizes, sizes)
 
 
 def test_round_trip_sorts_by_offset() -> None:

@@ -3,6 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ncore.itar.index import Index
+from ncore.itar.packed_texts import pack
 from ncore.stores.listing import ChangingKeys, IndexKeys, children, prefix_range
 
 KEYS = st.lists(st.text("ab/0.\U0010ffff", min_size=1, max_size=8), unique=True, max_size=40)
@@ -33,7 +34,7 @@ def test_children_are_a_scan(keys: list[str], prefix: str) -> None:
 @settings(max_examples=50)
 def test_index_keys(keys: list[str]) -> None:
     sizes = np.arange(len(keys), dtype=np.uint64)
-    listed = IndexKeys(Index(keys, sizes, sizes))
+    listed = IndexKeys(Index(pack([key.encode() for key in keys]), sizes, sizes))
     assert list(listed) == sorted(keys)
     assert listed[1:3] == sorted(keys)[1:3]
     assert listed.size(0, len(keys)) == sum(range(len(keys)))

@@ -129,9 +129,6 @@ class ReadSession:
                 return documents.encode_json(document)
         return self.reader.read(key)
 
-    def _keys_named(self, *names: str) -> list[str]:
-        return [key for key in self.reader if key.rpartition("/")[2] in names]
-
     def _read_documents(self, keys: Sequence[str]) -> dict[str, Document]:
         found = {}
         for key, data in zip(keys, self.reader.read_many(keys), strict=True):
@@ -153,7 +150,7 @@ class ReadSession:
         """
         if not self._virtual_root:
             return {}, {}
-        keys = self._keys_named(ROOT_V3)
+        keys = self.reader.index.named(ROOT_V3)
         root = self._decode(ROOT_V3_CBOR, keys)
         name = f"{self.reader.name}: {ROOT_V3_CBOR}"
         if root.get("node_type") != "group":
@@ -193,7 +190,7 @@ class ReadSession:
 
     @cached_property
     def _keys_v2(self) -> list[str]:
-        return self._keys_named(*V2_NAMES)
+        return self.reader.index.named(*V2_NAMES)
 
     @cached_property
     def _trusted_v2(self) -> dict[str, Document]:

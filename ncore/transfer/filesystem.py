@@ -94,10 +94,17 @@ class Hop:
     Args:
         threads: Threads for slow calls.
         limit: Seconds; calls go to threads while the median is above.
+        clock: Tells the time in seconds.
     """
 
-    def __init__(self, threads: int = 16, limit: float = 0.002) -> None:
+    def __init__(
+        self,
+        threads: int = 16,
+        limit: float = 0.002,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._limit = limit
+        self._clock = clock
         self._median = limit / 8
         self._calls = 0
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ncore-files")
@@ -108,12 +115,12 @@ class Hop:
         # Now and then one is tried here: only here it is timed undisturbed.
         if self._median > self._limit and self._calls % _PROBE:
             return await self.thread(f, *args, **kwargs)
-        start = time.perf_counter()
+        start = self._clock()
         try:
             return f(*args, **kwargs)
         finally:
             # A step up for a slower call, down for a quicker one: half of each.
-            slower = time.perf_counter() - start > self._median
+            slower = self._clock() - start > self._median
             self._median *= 1.2 if slower else 1 / 1.2
 
     async def thread(self, f: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

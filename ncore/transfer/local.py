@@ -99,7 +99,10 @@ class LocalBackend:
         try:
             check_key(key)
             path = self.root / key
-            status = path.stat() if self._follow_links else path.lstat()
+            try:
+                status = path.stat() if self._follow_links else path.lstat()
+            except FileNotFoundError:
+                status = path.lstat()  # a link to nothing is listed too
         except (TransferError, FileNotFoundError, NotADirectoryError):
             return None
         except OSError as e:

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -223,6 +222,7 @@ async def test_source_follows_links_but_not_in_circles(tmp_path):
     os.mkfifo(root / "pipe")
     report = await transfer(s, MemoryBackend(), None, None)
     assert {e.key for e in report.errors} == {"dangling", "pipe"}
+    assert (await s.stat("dangling")).size == -1
     (root / "linked" / "up").symlink_to(root)
     with pytest.raises(TransferError, match="link to a directory above"):
         await transfer(s, MemoryBackend())
@@ -324,20 +324,24 @@ async def test_killed_and_run_again(tmp_path, at):
 
 
 async def test_slow_calls_move_to_threads_and_back():
-    hop = filesystem.Hop(threads=2, limit=0.0005)
+    now = 0.0
+    hop = filesystem.Hop(threads=2, limit=0.0005, clock=lambda: now)
     main = threading.current_thread()
 
-    async def where(calls):
-        return [await hop.run(threading.current_thread) is main for _ in range(calls)]
+    def call(seconds):
+        nonlocal now
+        now += seconds
+        return threading.current_thread() is main
 
-    assert all(await where(3))
+    assert await hop.run(call, 0)
     for i in range(30):  # a slow call now and then changes nothing
-        await hop.run(time.sleep, 0.002 if i % 5 == 0 else 0)
-    assert all(await where(1))
+        assert await hop.run(call, 0.02 if i % 5 == 0 else 0.0001)
     for _ in range(20):
-        await hop.run(time.sleep, 0.002)
-    assert not any(await where(1))
-    assert all((await where(64 * 30))[-10:])
+        await hop.run(call, 0.02)
+    assert not await hop.run(call, 0)
+    for _ in range(64 * 20):
+        here = await hop.run(call, 0.0001)
+    assert here
     with pytest.raises(ZeroDivisionError):
         await hop.run(lambda: 1 / 0)
     hop.close()

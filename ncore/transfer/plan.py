@@ -308,9 +308,12 @@ class Planner:
             if len(keys) > _MOST_SOUGHT:
                 return
         async for page in target.list(wide):
-            if len(page) < _WHOLE_PAGE:
-                return
+            is_large = len(page) >= _WHOLE_PAGE
             break
+        else:
+            is_large = False
+        if not is_large:
+            return
         self._scopes = scopes(KeyCover.of(keys))
 
     def _take(self) -> list[Action]:
