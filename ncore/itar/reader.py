@@ -19,6 +19,8 @@ from ncore.itar.trailer import Trailer, decode_trailer
 _TRIES = 5
 DEFAULT_TAIL = 1 << 20
 """Bytes read at opening; most indexes lie inside."""
+_LOCAL_TAIL = 64 << 10
+"""Of a local file that many, unless asked for: a second read costs less than fresh memory."""
 
 
 class ItarReader:
@@ -45,7 +47,8 @@ class ItarReader:
                 <ncore.itar.location.open_source>` makes one with options).
             index_tail_read_size: bytes to read at opening, in one go, in the hope that
                 they hold the whole index; payloads that lie inside are later served
-                from them. ``None``: two exact reads and no such cache.
+                from them; of a local file 64 KiB where this is the default.
+                ``None``: two exact reads and no such cache.
             verify_reads: check each payload against its CRC-32C, where the index has one.
 
         Raises:
@@ -80,7 +83,10 @@ class ItarReader:
 
     def _load(self) -> None:
         source = self.source
-        tail = source.read_tail(max(BLOCK, self._tail_size or BLOCK))
+        wanted = max(BLOCK, self._tail_size or BLOCK)
+        if wanted == DEFAULT_TAIL and isinstance(source, FileSource):
+            wanted = _LOCAL_TAIL
+        tail = source.read_tail(wanted)
         tail_start = source.size - len(tail)
         self.trailer: Trailer = decode_trailer(tail[-BLOCK:], source.size, source.name)
         offset, size = self.trailer
