@@ -68,13 +68,13 @@ class _Workspace:
         self.modules = {source.module: source for source in self.sources}
         self.test_only = self._spread(self._starts_as_test_only)
         self.legacy = self._spread(lambda source: source.reads_legacy)
-        # What tests import of a script is a library beside its py_binary.
+        # What others import of a script, or name, is a library beside its py_binary.
         self.imported = {
             target.module
             for source in self.sources
             for import_ in source.runtime
             for target in self._targets(import_)
-        }
+        } | {name for source in self.sources for name in source.directives.get("deps", [])}
 
     def build_files(self) -> dict[Path, str]:
         folders = defaultdict(list)
