@@ -41,9 +41,10 @@ def write_parquet(
 
     Raises:
         ReferencesError: an array cannot be described by v2 metadata.
-        ImportError: pandas or fastparquet is missing.
+        ImportError: pandas, fastparquet or kerchunk is missing.
     """
     import fastparquet  # noqa: F401 (what fsspec writes with)
+    import kerchunk.df  # noqa: F401
     import pandas  # noqa: F401
     from fsspec.implementations.reference import LazyReferenceMapper
 

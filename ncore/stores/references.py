@@ -74,7 +74,7 @@ def write_references(
     Raises:
         StoreExistsError: there is something at ``target`` (a ``FileExistsError``).
         ReferencesError: an array that Parquet references cannot describe (a ``ValueError``).
-        ImportError: Parquet needs pandas and fastparquet: ``pip install ncore[parquet]``.
+        ImportError: Parquet needs pandas, fastparquet and kerchunk: ``pip install ncore[parquet]``.
     """
     final = Path(target)
     if (final.exists() or final.is_symlink()) and not overwrite:
