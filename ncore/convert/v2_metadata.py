@@ -22,6 +22,10 @@ Json = Any
 # numpy type strings, and nothing else that np.dtype() would accept.
 _TYPESTR = re.compile(r"[<>|=]?(?:[biufcSUV]\d+|[mM]8(?:\[\d*[A-Za-zμ]+\])?|[SUV]|O\d*)")
 _MAX_FIELD_DEPTH = 16
+# Whatever walks a document by recursion must be able to.
+_MAX_NESTING = 256
+_MAX_DIMENSIONS = 64
+"""As many as numpy's arrays have."""
 
 # The zarr v2 codecs that turn Python objects into bytes; the first filter of a |O array.
 OBJECT_CODECS = frozenset(
@@ -105,7 +109,19 @@ def load_json(raw: bytes, key: str) -> Json:
         raise V2MetadataError(f"{key!r} is not valid JSON: {error}") from None
     if not isinstance(value, dict):
         raise V2MetadataError(f"{key!r} must hold a JSON object, not {type(value).__name__}")
+    if raw.count(b"[") + raw.count(b"{") > _MAX_NESTING and _depth(value) > _MAX_NESTING:
+        raise V2MetadataError(f"{key!r} is nested deeper than {_MAX_NESTING} levels")
     return value
+
+
+def _depth(value: Json) -> int:
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [
+            inner for item in level for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+    return depth
 
 
 def parse_v2_array(
@@ -133,6 +149,8 @@ def parse_v2_array(
         raise fail(f"shape {document.get('shape')!r} is no list of lengths")
     if chunks is None or len(chunks) != len(shape):
         raise fail(f"chunks {document.get('chunks')!r} do not fit shape {list(shape)}")
+    if len(shape) > _MAX_DIMENSIONS:
+        raise fail(f"{len(shape)} dimensions are more than the {_MAX_DIMENSIONS} of numpy")
     if any(c == 0 and n > 0 for n, c in zip(shape, chunks, strict=True)):
         raise fail(f"chunks {list(chunks)} hold a 0 in a dimension that has elements,")
     order = document.get("order", "C")
