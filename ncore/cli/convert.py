@@ -193,8 +193,8 @@ def _convert(args: argparse.Namespace, out: Output) -> int | None:
 
 
 def _options(args: argparse.Namespace) -> ConvertOptions:
-    selection = ZarrSelection.from_flags(args.zarr, args.zarr_and, args.zarr_not)
     try:
+        selection = ZarrSelection.from_flags(args.zarr, args.zarr_and, args.zarr_not)
         layout = Layout(
             chunks=None if args.chunks is None else parse_extent(args.chunks),
             shards=None if args.shards is None else parse_extent(args.shards),
@@ -283,6 +283,9 @@ def render(report: ConversionReport) -> Any:
 
 def _closing(report: ConversionReport) -> str:
     nodes = f"{len(report.arrays)} arrays and {report.groups} groups"
+    refused = report.count("refuse")
+    if report.dry_run and refused:
+        return f"would convert nothing, because of what is refused: {refused}; nothing was written"
     if report.dry_run:
         return f"would convert {nodes}, {human_size(report.bytes)}; nothing was written"
     verified = {line.verified for line in report.arrays} - {"none"}

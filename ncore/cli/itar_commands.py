@@ -13,10 +13,12 @@ from rich.progress import Progress
 from ncore.cli import itar_views as views
 from ncore.cli.app import FAILED, UsageError
 from ncore.cli.output import Output, label, printable
+from ncore.itar.errors import ItarKeyError
 from ncore.itar.recover import survey
 from ncore.itar.remote import TUNING_OPTIONS
 from ncore.itar.repack import repack
 from ncore.itar.verify import verify
+from ncore.select.errors import SelectError
 from ncore.select.selection import ZarrSelection
 from ncore.stores.archive import describe, list_members, read_hierarchy
 from ncore.stores.decode import check_chunks
@@ -31,7 +33,10 @@ from ncore.stores.unpack import unpack
 
 
 def _selection(args: argparse.Namespace) -> Callable[[str], bool] | None:
-    selection = ZarrSelection.from_flags(args.zarr, args.zarr_and, args.zarr_not)
+    try:
+        selection = ZarrSelection.from_flags(args.zarr, args.zarr_and, args.zarr_not)
+    except SelectError as error:
+        raise UsageError(str(error)) from None
     return None if selection.is_everything else selection.matches
 
 
@@ -107,6 +112,8 @@ def do_tree(args: argparse.Namespace, out: Output) -> None:
         hierarchy = read_hierarchy(store)
     path = args.path.strip("/")
     nodes = hierarchy.below(path)
+    if path and not nodes:
+        raise ItarKeyError(f"{store.name}: no group or array at {path!r}")
     if out.as_json:
         out.result({"archive": store.name, "nodes": [node.to_json() for node in nodes]})
     else:

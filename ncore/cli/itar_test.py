@@ -89,6 +89,8 @@ def test_tree(here, run):
     nodes = json.loads(run("tree", "--json", "a.zarr.itar", "g")[1])["nodes"]
     assert [node["path"] for node in nodes] == ["g", "g/b"]
     assert nodes[1]["logical_bytes"] == 400
+    code, shown, error = run("tree", "a.zarr.itar", "nope")
+    assert (code, shown, error) == (1, "", "error: a.zarr.itar: no group or array at 'nope'\n")
 
 
 def test_pack_and_unpack(here, run):
@@ -137,6 +139,7 @@ def test_over_http(here, run):
         ("ls", "a.zarr.itar", "--storage-option", "secret"),
         ("ls", "a.zarr.itar", "--storage-option", "concurrency=x"),
         ("cat", "a.zarr.itar"),
+        ("ls", "a.zarr.itar", "--zarr", "bogus"),
     ],
 )
 def test_wrong_usage(here, run, argv):

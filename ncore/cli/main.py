@@ -70,7 +70,7 @@ def _dispatch(args: list[str], commands: dict[str, Command]) -> int:
     name, *rest = args
     if name not in commands:
         close = difflib.get_close_matches(name, commands, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"; did you mean {close[0]!r}?" if close else "."
         print(f"ncore: no command {name!r}{hint} See ncore --help.", file=sys.stderr)
         return WRONG_USAGE
     commands[name].load()(rest)

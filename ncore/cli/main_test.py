@@ -46,6 +46,11 @@ def test_an_unknown_command_is_wrong_usage_with_a_suggestion(calls, capsys):
     assert "did you mean 'zdemo'?" in capsys.readouterr().err
 
 
+def test_an_unknown_command_that_resembles_none(calls, capsys):
+    assert _run(["0"]) == 2
+    assert capsys.readouterr().err == "ncore: no command '0'. See ncore --help.\n"
+
+
 def test_version(capsys):
     assert _run(["--version"]) == 0
     assert capsys.readouterr().out == f"ncore {__version__}\n"

@@ -132,10 +132,15 @@ def parse_extent(text: str) -> tuple[int, ...] | int:
         ValueError: it is neither.
     """
     units = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-    for unit, factor in units.items():
-        if text.upper().endswith(unit):
-            return int(float(text[: -len(unit)]) * factor)
-    shape = tuple(int(part) for part in text.split(","))
+    try:
+        for unit, factor in units.items():
+            if text.upper().endswith(unit):
+                return int(float(text[: -len(unit)]) * factor)
+        shape = tuple(int(part) for part in text.split(","))
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text!r} is neither a shape such as 64,64 nor a size such as 64MiB"
+        ) from None
     if not all(n > 0 for n in shape):
         raise ValueError(f"{text!r}: lengths must be positive")
     return shape
