@@ -4,7 +4,7 @@
 # bazel: deps = ["//ncore", "//ncore/cli:main", "//ncore/itar", "//ncore/stores"]
 # bazel: deps = ["//ncore/select", "//ncore/convert", "//ncore/transfer"]
 # bazel: deps = ["//ncore/data", "//ncore/data/v4", "//ncore/loaders", "@pypi//grain"]
-# bazel: deps = ["@pypi//xarray", "@pypi//dask"]
+# bazel: deps = ["@pypi//xarray", "@pypi//dask", "@pypi//matplotlib", "ncore.transfer.testing"]
 
 import os
 import stat
