@@ -1,4 +1,6 @@
 """The real xarray, Dask and Dask's distributed over our archives."""
+# fsspec imports it by the name in its entry point.
+# bazel: deps = ["ncore.stores.itar_filesystem"]
 
 # bazel: size = "medium"
 # bazel: data = ["//:pyproject.toml"]
