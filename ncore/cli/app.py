@@ -13,8 +13,6 @@ A command's file defines its parser and functions and hands them over::
 
     def run(argv: Sequence[str] | None = None) -> None:
         run_command(make_parser, argv)
-
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted by the user.
 """
 
 import argparse
@@ -27,11 +25,13 @@ from typing import Any
 from absl import app
 from absl.flags import argparse_flags
 
+from ncore.cli.exit_codes import DONE as DONE
+from ncore.cli.exit_codes import FAILED as FAILED
+from ncore.cli.exit_codes import INTERRUPTED as INTERRUPTED
+from ncore.cli.exit_codes import WRONG_USAGE as WRONG_USAGE
 from ncore.cli.output import Output
 from ncore.cli.paths import enter_working_directory
 from ncore.errors import NcoreError
-
-DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 class UsageError(NcoreError, ValueError):

@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ncore.cli import itar_commands as commands
 from ncore.cli.app import ArgumentParser, add_output_flags, run_command
+from ncore.cli.output import Output
 
 _EXAMPLE = """
 ncore itar info drive.zarr.itar
@@ -28,12 +28,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parsers = parser.add_subparsers(metavar="COMMAND", parser_class=ArgumentParser)
 
-    def add(name: str, summary: str, example: str, command: object, **kwargs: Any) -> Any:
+    def add(name: str, summary: str, example: str, **kwargs: Any) -> Any:
         made = parsers.add_parser(
             name, help=summary, description=summary[:1].upper() + summary[1:] + ".",
             example=example, **kwargs,
         )  # fmt: skip
-        made.set_defaults(command=command)
+        made.set_defaults(command=_command(name))
         return made
 
     _add_looking(add)
@@ -44,12 +44,22 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _command(name: str) -> Callable[[argparse.Namespace, Output], int | None]:
+    def run(args: argparse.Namespace, out: Output) -> int | None:
+        # Not before it is needed: zarr takes longer to import than the help to show.
+        from ncore.cli import itar_commands
+
+        code: int | None = getattr(itar_commands, f"do_{name}")(args, out)
+        return code
+
+    return run
+
+
 def _add_looking(add: Add) -> None:
     info = add(
         "info",
         "format, counts, sizes, dead space, compression",
         "ncore itar info drive.zarr.itar\nncore itar info --json s3://bucket/drive.zarr.itar",
-        commands.do_info,
     )
     _add_archive(info)
     ls = add(
@@ -57,7 +67,6 @@ def _add_looking(add: Add) -> None:
         "list keys, of one directory or all",
         "ncore itar ls drive.zarr.itar camera\n"
         "ncore itar ls -lR --zarr 'glob:**/zarr.json' drive.zarr.itar",
-        commands.do_ls,
     )
     _add_archive(ls)
     ls.add_argument("path", metavar="PATH", nargs="?", default="", help="a directory within")
@@ -69,7 +78,6 @@ def _add_looking(add: Add) -> None:
         "write the bytes of keys to standard output",
         "ncore itar cat drive.zarr.itar zarr.json\n"
         "ncore itar cat drive.zarr.itar camera/c/0 > chunk",
-        commands.do_cat,
     )
     _add_archive(cat)
     cat.add_argument("keys", metavar="KEY", nargs="+")
@@ -77,7 +85,6 @@ def _add_looking(add: Add) -> None:
         "tree",
         "groups and arrays with shape, data type, chunks, codecs and sizes",
         "ncore itar tree drive.zarr.itar\nncore itar tree --depth 2 drive.zarr.itar camera",
-        commands.do_tree,
     )
     _add_archive(tree)
     tree.add_argument("path", metavar="PATH", nargs="?", default="", help="a node within")
@@ -87,7 +94,6 @@ def _add_looking(add: Add) -> None:
         "map",
         "draw which node owns which bytes, dead space and access order, as an HTML page",
         "ncore itar map drive.zarr.itar\nncore itar map s3://bucket/drive.zarr.itar -o map.html",
-        commands.do_map,
     )
     _add_archive(picture)
     picture.add_argument(
@@ -100,7 +106,6 @@ def _add_looking(add: Add) -> None:
         "ncore itar refs drive.zarr.itar drive.json\n"
         "ncore itar refs --format parquet --url s3://bucket/drive.zarr.itar drive.zarr.itar "
         "drive.parquet",
-        commands.do_refs,
     )
     _add_archive(refs)
     refs.add_argument("target", metavar="TARGET", help="a file, for Parquet a directory")
@@ -117,7 +122,6 @@ def _add_making(add: Add) -> None:
         "make an archive of a directory or a zip file, without dead space",
         "ncore itar pack drive.zarr drive.zarr.itar\n"
         "ncore itar pack --md5 image.ozx s3://bucket/image.zarr.itar",
-        commands.do_pack,
     )
     make.add_argument("source", metavar="DIR|ZIP")
     _add_archive(make)
@@ -130,7 +134,6 @@ def _add_making(add: Add) -> None:
         "write the keys of an archive as files of a new directory",
         "ncore itar unpack drive.zarr.itar drive.zarr\n"
         "ncore itar unpack --zarr path:camera s3://bucket/drive.zarr.itar part.zarr",
-        commands.do_unpack,
     )
     _add_archive(unmake)
     unmake.add_argument("target", metavar="DIR")
@@ -147,7 +150,6 @@ def _add_mending(add: Add) -> None:
         "verify",
         "compare an archive with its index: tar headers, structure, every checksum",
         "ncore itar verify drive.zarr.itar\nncore itar verify --decode drive.zarr.itar",
-        commands.do_verify,
     )
     _add_archive(check)
     check.add_argument("--decode", action="store_true", help="also decode every chunk")
@@ -159,7 +161,6 @@ def _add_mending(add: Add) -> None:
         "write an archive anew: no dead space, checksums for all, a newly packed index",
         "ncore itar repack drive.zarr.itar\n"
         "ncore itar repack --md5 --index-preset 9 drive.zarr.itar smaller.zarr.itar",
-        commands.do_repack,
     )
     _add_archive(again)
     again.add_argument("target", metavar="TARGET", nargs="?", help="default: ARCHIVE itself")
@@ -174,7 +175,6 @@ def _add_mending(add: Add) -> None:
         "make an archive of every whole member that an unclosed or damaged one has",
         "ncore itar recover cut.zarr.itar good.zarr.itar\n"
         "ncore itar recover drive.zarr.itar     (of which only drive.zarr.itar.partial is left)",
-        commands.do_recover,
     )
     back.add_argument("archive", metavar="ARCHIVE", help="a local file; it is only read")
     back.add_argument(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ncore import __version__
-from ncore.cli.app import DONE, WRONG_USAGE
+from ncore.cli.exit_codes import DONE, WRONG_USAGE
 
 Run = Callable[[Sequence[str]], None]
 

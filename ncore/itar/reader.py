@@ -4,8 +4,8 @@ import copy
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from ncore.itar.batching import Batching
 from ncore.itar.digest import crc32c
 from ncore.itar.errors import ItarDigestError, ItarFormatError, ItarKeyError
 from ncore.itar.index import Entry, Index
@@ -15,6 +15,9 @@ from ncore.itar.remote import RemoteSource
 from ncore.itar.source import ByteSource, FileSource
 from ncore.itar.tar_header import BLOCK
 from ncore.itar.trailer import Trailer, decode_trailer
+
+if TYPE_CHECKING:
+    from ncore.itar.batching import Batching
 
 _TRIES = 5
 DEFAULT_TAIL = 1 << 20
@@ -199,7 +202,9 @@ class ItarReader:
         return await self._batching.read(offset + start, stop - start)
 
     @cached_property
-    def _batching(self) -> Batching:
+    def _batching(self) -> "Batching":
+        from ncore.itar.batching import Batching  # brings asyncio
+
         assert isinstance(self.source, RemoteSource)
         return Batching(self.source)
 

@@ -1,6 +1,5 @@
 """What every remote source has in common: few requests, many at once, one unchanged object."""
 
-import asyncio
 import os
 import threading
 from abc import ABC, abstractmethod
@@ -125,12 +124,16 @@ class RemoteSource(ABC):
 
     async def read_async(self, offset: int, size: int) -> bytes:
         """Like :meth:`read`, for an event loop."""
+        import asyncio  # which a reader of local files does without
+
         return await asyncio.get_running_loop().run_in_executor(
             self._threads(), self._fetch, offset, offset + size
         )
 
     async def read_many_async(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Like :meth:`read_many`, for an event loop."""
+        import asyncio
+
         requests = coalesce(ranges, self._tuning.coalesce_gap, self._tuning.coalesce_most)
         loop, pool = asyncio.get_running_loop(), self._threads()
         answers = await asyncio.gather(

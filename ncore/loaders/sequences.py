@@ -31,7 +31,10 @@ class OpenSequence:
         self.streams: list[Stream] = [
             open_stream(sequence, name, fields, decode) for name, fields in wanted.items()
         ]
-        self.is_local = all("://" not in str(path) for path in sequence.sequence_paths)
+        if isinstance(sequence, SequenceLoaderV4):
+            self.is_local = sequence.is_local
+        else:
+            self.is_local = all("://" not in str(path) for path in sequence.sequence_paths)
 
 
 class Sequences:

@@ -6,18 +6,16 @@ zarr. All of them hold no lock and no shared file position: threads, forked and
 spawned workers need no preparation.
 """
 
-import asyncio
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
-from upath import UPath
-
 from ncore.data.v4.errors import SequenceFormatError
 from ncore.stores.listing import IndexKeys, children
 
 if TYPE_CHECKING:
+    from upath import UPath
     from zarr.abc.store import Store
 
     from ncore.itar.reader import ItarReader
@@ -218,6 +216,8 @@ class OpenZarrByteStore:
         return self.read(key)
 
     def read_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        import asyncio
+
         from zarr.core.buffer import default_buffer_prototype
         from zarr.core.sync import sync
 
@@ -284,14 +284,26 @@ class ZarrByteStore(OpenZarrByteStore):
         self.__init__(state["location"], state["options"])  # type: ignore[misc]
 
 
+def as_path(place: "UPath | Path | str") -> "UPath | Path":
+    """What a caller names as a path object: a ``UPath`` if it is a URL.
+
+    Local paths stay without ``upath``, whose import takes longer than opening a sequence.
+    """
+    if not isinstance(place, str):
+        return place
+    if ":/" in place or "::" in place:
+        from upath import UPath
+
+        return UPath(place)
+    return Path(place)
+
+
 def local_path(path: "UPath | Path | str") -> Path | None:
     """``path`` as a local path, or None if it lies elsewhere."""
-    if isinstance(path, Path) and not isinstance(path, UPath):
-        return path
-    location = path if isinstance(path, UPath) else UPath(path)
-    if location.protocol in ("", "file", "local"):
-        return Path(location.path)
-    return None
+    location: Any = as_path(path)
+    if not hasattr(location, "protocol"):
+        return Path(location)
+    return Path(location.path) if location.protocol in ("", "file", "local") else None
 
 
 def open_byte_store(path: "UPath | Path | str", index_tail_read_size: int | None) -> ByteStore:

@@ -3,9 +3,7 @@
 import logging
 from collections.abc import Generator, Mapping
 from functools import cached_property
-from typing import Any, TypeVar
-
-from upath import UPath
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ncore.data.cuboids import CuboidTrackObservation
 from ncore.data.enums import LabelCategory
@@ -34,6 +32,9 @@ from ncore.data.v4.point_clouds import PointCloudsComponent
 from ncore.data.v4.poses import PosesComponent
 from ncore.data.v4.radars import RadarSensorComponent
 from ncore.data.v4.sequence_reader import SequenceComponentGroupsReader
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 _logger = logging.getLogger(__name__)
 
@@ -131,9 +132,14 @@ class SequenceLoaderV4(SequenceLoaderProtocol):
         return self._reader.sequence_timestamp_interval_us
 
     @property
-    def sequence_paths(self) -> list[UPath]:
+    def sequence_paths(self) -> "list[UPath]":
         """Paths of the component stores."""
         return self._reader.component_store_paths
+
+    @property
+    def is_local(self) -> bool:
+        """See :attr:`SequenceComponentGroupsReader.is_local`."""
+        return self._reader.is_local
 
     def reload_resources(self) -> None:
         """See :meth:`SequenceComponentGroupsReader.reload_resources`; not needed after a fork."""

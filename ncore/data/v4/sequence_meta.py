@@ -9,13 +9,14 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from upath import UPath
+from typing import TYPE_CHECKING, Any
 
 from ncore.data.json_codec import DataClassJsonMixin
 from ncore.data.v4.byte_stores import local_path
 from ncore.data.v4.errors import SequenceFormatError
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 SEQUENCE_VERSION = "v4"
 _BLOCK = 1 << 20
@@ -68,7 +69,7 @@ class SequenceMeta(DataClassJsonMixin):
     component_stores: list[ComponentStoreMeta]
 
 
-def store_md5(path: UPath | Path) -> str:
+def store_md5(path: "UPath | Path") -> str:
     """MD5 of a component store, in hex, as the original computes it.
 
     Of a file it is the file's MD5; of a directory, one MD5 over all entries,
@@ -83,7 +84,7 @@ def store_md5(path: UPath | Path) -> str:
     return digest.hexdigest()
 
 
-def _add_directory(digest: Any, directory: UPath | Path) -> None:
+def _add_directory(digest: Any, directory: "UPath | Path") -> None:
     entries: Any = list(directory.iterdir())
     for entry in sorted(entries, key=lambda entry: str(entry).lower()):
         digest.update(entry.name.encode())
@@ -93,13 +94,13 @@ def _add_directory(digest: Any, directory: UPath | Path) -> None:
             _add_file(digest, entry)
 
 
-def _add_file(digest: Any, path: UPath | Path) -> None:
+def _add_file(digest: Any, path: "UPath | Path") -> None:
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
 
 
-def meta_store_paths(meta_path: UPath | Path) -> list[UPath]:
+def meta_store_paths(meta_path: "UPath | Path") -> "list[UPath | Path]":
     """Paths of the component stores that a sequence meta file names.
 
     They lie in the directory of the meta file.
@@ -122,5 +123,5 @@ def meta_store_paths(meta_path: UPath | Path) -> list[UPath]:
                 f"{meta_path}: component store {name!r} does not lie in the file's directory"
             )
     local = local_path(meta_path)
-    parent = UPath(local.parent) if local is not None else UPath(meta_path).parent
+    parent = meta_path.parent if local is None else local.parent
     return [parent / name for name in names]

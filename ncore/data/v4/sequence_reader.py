@@ -5,12 +5,10 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
-
-from upath import UPath
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ncore.data.interval import HalfClosedInterval
-from ncore.data.v4.byte_stores import open_byte_store
+from ncore.data.v4.byte_stores import as_path, open_byte_store
 from ncore.data.v4.component import ComponentReader
 from ncore.data.v4.documents import open_documents
 from ncore.data.v4.errors import SequenceError, SequenceFormatError
@@ -21,6 +19,9 @@ from ncore.data.v4.sequence_meta import (
     meta_store_paths,
     store_md5,
 )
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 _logger = logging.getLogger(__name__)
 
@@ -56,28 +57,21 @@ class SequenceComponentGroupsReader:
 
     @staticmethod
     def expand_component_group_paths(
-        component_group_paths: Sequence[UPath | Path | str],
-    ) -> list[UPath]:
+        component_group_paths: "Sequence[UPath | Path | str]",
+    ) -> "list[UPath]":
         """Replace sequence meta files among the paths by the stores they name."""
-        expanded: list[UPath] = []
-        for path in component_group_paths:
-            place = path if isinstance(path, (UPath, Path)) else UPath(path)
-            if place.suffix == ".json":
-                expanded.extend(meta_store_paths(place))
-            else:
-                expanded.append(UPath(place))
-        return expanded
+        return _upaths(_store_places(component_group_paths))
 
     def __init__(
         self,
-        component_group_paths: Sequence[UPath | Path | str],
+        component_group_paths: "Sequence[UPath | Path | str]",
         open_consolidated: bool = True,
         itar_index_tail_read_size: int = 1 << 20,
         max_threads: int | None = None,
     ) -> None:
         if isinstance(component_group_paths, (str, Path)):
             component_group_paths = [component_group_paths]
-        self._paths = self.expand_component_group_paths(component_group_paths)
+        self._paths = _store_places(component_group_paths)
         if not self._paths:
             raise SequenceFormatError("no component stores given")
         self._open_consolidated = open_consolidated
@@ -93,7 +87,7 @@ class SequenceComponentGroupsReader:
         self._unreadable: dict[tuple[str, str], Exception] = {}
         self._check_stores()
 
-    def _open_root(self, path: UPath) -> GroupNode:
+    def _open_root(self, path: "UPath | Path") -> GroupNode:
         store = open_byte_store(path, self._tail_read_size)
         return GroupNode(store, open_documents(store, self._open_consolidated), "")
 
@@ -164,9 +158,14 @@ class SequenceComponentGroupsReader:
         return copy.deepcopy(self._generic_meta_data)
 
     @property
-    def component_store_paths(self) -> list[UPath]:
+    def component_store_paths(self) -> "list[UPath]":
         """Paths of the stores, in the order they were given."""
-        return list(self._paths)
+        return _upaths(self._paths)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether all stores are local, so that a read costs microseconds, not a request."""
+        return all(root.store.is_local for root in self._roots)
 
     @property
     def unreadable_instances(self) -> dict[tuple[str, str], Exception]:
@@ -238,6 +237,20 @@ class SequenceComponentGroupsReader:
         """Release the stores' file handles."""
         for root in self._roots:
             root.store.close()
+
+
+def _store_places(paths: "Sequence[UPath | Path | str]") -> "list[UPath | Path]":
+    places: list[UPath | Path] = []
+    for path in paths:
+        place = as_path(path)
+        places.extend(meta_store_paths(place) if place.suffix == ".json" else [place])
+    return places
+
+
+def _upaths(places: "Sequence[UPath | Path]") -> "list[UPath]":
+    from upath import UPath
+
+    return [UPath(place) for place in places]
 
 
 def _instances(root: GroupNode, component_name: str) -> list[tuple[str, GroupNode]]:
