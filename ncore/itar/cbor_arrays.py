@@ -13,7 +13,7 @@ import cbor2
 import numpy as np
 import numpy.typing as npt
 
-from ncore.itar.packed_texts import PackedTexts, Packer, pack
+from ncore.itar.packed_texts import PackedTexts, pack
 
 UINT, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = range(8)
 """CBOR major types."""
@@ -22,8 +22,13 @@ BREAK = 0xFF
 
 _MAX_DEPTH = 64
 _PROBE = 64
-_MAX_PERIOD = 16
-_ROWS = 1024
+_PROBE_MOST = 1 << 13
+_SUFFIX = 48
+"""So many sizes in a row, seen before, announce a repetition."""
+_HISTORY = 1 << 13
+_TEXT_HEADS = np.ones(256, np.int64)
+"""Size of a text's head by its first byte."""
+_TEXT_HEADS[0x78:0x7C] = (2, 3, 5, 9)
 _UINT_HEADS = (0, 0, 0x18, 0x19, 0, 0x1A, 0, 0, 0, 0x1B)
 """First byte of a shortest-form uint by its width; of one byte it is the value itself."""
 
@@ -190,99 +195,95 @@ def _indefinite_texts(raw: bytes, pos: int, limit: int, what: str) -> tuple[Pack
 
 def _texts(raw: bytes, pos: int, count: int, what: str) -> tuple[PackedTexts, int]:
     """Return (each string's bytes, position behind the last)."""
-    packer = Packer()
-    recent: list[bytes] = []
+    begin = pos
+    # Where each string ends, and so where the next one's head is.
+    ends = [np.full(1, pos, np.int64)]
+    sizes = b""  # of the last strings with their heads, for _repeats; 0 where too large for a byte
     left = count
     probe = _PROBE
-    try:
-        while left:
-            found: list[bytes] = []
-            add = found.append
-            for _ in range(min(probe, left)):
-                first = raw[pos]
-                if 0x60 <= first < 0x78:
-                    pos += 1
-                    size = first - 0x60
-                elif first == 0x78:
-                    size = raw[pos + 1]
-                    pos += 2
-                elif first == 0x7F:
-                    raise CborError(f"{what} has a string of indefinite length")
-                else:
-                    data, pos = _string(raw, pos, TEXT, f"an item of {what}")
-                    add(data)
-                    continue
-                add(raw[pos : pos + size])
-                pos += size
-            packer.add(found)
-            left -= len(found)
-            recent = [*recent, *found][-2 * _MAX_PERIOD :]
-            taken, extent = _add_repeats(raw, pos, recent, left, packer)
-            left -= taken
-            pos += extent
-            probe = _PROBE if taken else min(probe * 2, 1 << 13)
-    except IndexError:
-        raise CborError(f"ends inside {what}") from None
+    while left:
+        found, pos = _walk(raw, pos, min(probe, left), what)
+        stops = np.array(found, np.int64)
+        steps = np.diff(stops, prepend=ends[-1][-1])
+        sizes = (sizes + np.where(steps < 256, steps, 0).astype(np.uint8).tobytes())[-_HISTORY:]
+        ends.append(stops)
+        left -= len(found)
+        repeated = _repeats(raw, pos, sizes, left)
+        if len(repeated):
+            ends.append(repeated)
+            left -= len(repeated)
+            pos = int(repeated[-1])
+        probe = _PROBE if len(repeated) else min(probe * 2, _PROBE_MOST)
     if pos > len(raw):
         raise CborError(f"ends inside {what}")
-    return packer.finish(), pos
+    return _without_heads(raw, begin, np.concatenate(ends)), pos
 
 
-def _add_repeats(
-    raw: bytes, pos: int, last: list[bytes], left: int, packer: Packer
-) -> tuple[int, int]:
-    """Add the strings ahead that repeat the sizes of the last ones; return (number, bytes).
+def _walk(raw: bytes, pos: int, count: int, what: str) -> tuple[list[int], int]:
+    """Go from head to head; return (where each of ``count`` strings ends, the last of these)."""
+    found: list[int] = []
+    add = found.append
+    try:
+        for _ in range(count):
+            first = raw[pos]
+            if first == 0x78:
+                pos += raw[pos + 1] + 2
+            elif 0x60 <= first < 0x78:
+                pos += first - 0x5F
+            elif first == 0x7F:
+                raise CborError(f"{what} has a string of indefinite length")
+            else:
+                pos = _string(raw, pos, TEXT, f"an item of {what}")[1]
+            add(pos)
+    except IndexError:
+        raise CborError(f"ends inside {what}") from None
+    return found, pos
 
-    If the last items repeat with some period, so probably do the next. Heads at
-    the predicted places are compared: where one is as predicted the item is
-    exactly that long, so the next head's place is certain too. Nothing is assumed.
+
+def _repeats(raw: bytes, pos: int, sizes: bytes, left: int) -> npt.NDArray[np.int64]:
+    """Return where the strings ahead end that repeat the sizes of those before, shape (n,).
+
+    If the last sizes occurred before, what followed then probably follows now. Heads at
+    the predicted places are compared: where one is as predicted the item is exactly
+    that long, so the next head's place is certain too. Nothing is assumed.
     """
-    recent = [len(item) for item in last]
-    for period in range(1, min(_MAX_PERIOD, len(recent) // 2, left) + 1):
-        lengths = recent[-period:]
-        if lengths != recent[-2 * period : -period] or max(lengths) > 255:
-            continue
-        heads = [bytes([0x60 + n]) if n < 24 else bytes([0x78, n]) for n in lengths]
-        stride = sum(lengths) + sum(map(len, heads))
-        most = min(left // period, (len(raw) - pos) // stride)
-        if most < 4:
-            continue
-        rows = np.frombuffer(raw, np.uint8, most * stride, pos).reshape(most, stride)
-        columns: list[int] = []
-        begins: list[int] = []
-        at = 0
-        for lead, size in zip(heads, lengths, strict=True):
-            columns += range(at, at + len(lead))
-            begins.append(at + len(lead))
-            at += len(lead) + size
-        expected = np.frombuffer(b"".join(heads), np.uint8)
-        times, step = 0, 256
-        while times < most:
-            good = (rows[times : times + step][:, np.array(columns)] == expected).all(axis=1)
-            if not good.all():
-                times += int(good.argmin())
-                break
-            times += len(good)
-            step *= 4
-        if times < 4:
-            continue
-        for top in range(0, times, _ROWS):
-            some = rows[top : min(times, top + _ROWS)]
-            items: list[bytes] = [b""] * (len(some) * period)
-            for i, (begin, size) in enumerate(zip(begins, lengths, strict=True)):
-                items[i::period] = _column(some[:, begin : begin + size])
-            packer.add(items)
-        return times * period, times * stride
-    return 0, 0
+    none = np.zeros(0, np.int64)
+    recent = sizes[-_SUFFIX:]
+    at = sizes.rfind(recent, 0, len(sizes) - 1)
+    period = len(sizes) - len(recent) - at
+    steps = np.frombuffer(sizes, np.uint8)[len(sizes) - period :].astype(np.int64)
+    if at < 0 or not steps.all():
+        return none
+    stride = int(steps.sum())
+    most = min(left // period, (len(raw) - pos) // stride)
+    if most * period < _PROBE:
+        return none
+    rows = np.frombuffer(raw, np.uint8, most * stride, pos).reshape(most, stride)
+    # The period before this one lies there with heads that were looked at.
+    model = np.frombuffer(raw, np.uint8, stride, pos - stride)
+    heads = np.concatenate(([0], np.cumsum(steps)[:-1]))
+    columns = np.concatenate((heads, heads[model[heads] == 0x78] + 1))
+    times, step = 0, max(1, _PROBE // period)
+    while times < most:
+        good = (rows[times : times + step][:, columns] == model[columns]).all(axis=1)
+        if not good.all():
+            times += int(good.argmin())
+            break
+        times += len(good)
+        step *= 4
+    starts = pos + stride * np.arange(times, dtype=np.int64)
+    return (starts[:, np.newaxis] + np.cumsum(steps)).reshape(-1)
 
 
-def _column(rows: npt.NDArray[np.uint8]) -> list[bytes]:
-    """Return each row as bytes."""
-    size = rows.shape[1]
-    if size == 0 or not rows[:, -1].all():  # numpy's strings lose zero bytes at their end
-        return [row.tobytes() for row in rows]
-    strings: list[bytes] = np.ascontiguousarray(rows).view(f"S{size}")[:, 0].tolist()
-    return strings
+def _without_heads(raw: bytes, begin: int, bounds: npt.NDArray[np.int64]) -> PackedTexts:
+    """Return the strings that lie between ``bounds``, each behind its head."""
+    heads = bounds[:-1] - begin
+    section = np.frombuffer(raw, np.uint8)[begin : int(bounds[-1])]
+    widths = _TEXT_HEADS[section[heads]]
+    payload = np.ones(len(section), bool)
+    for at in range(int(widths.max(initial=0))):
+        payload[heads[widths > at] + at] = False
+    return PackedTexts(section[payload].tobytes(), np.cumsum(np.diff(bounds) - widths))
 
 
 def _uint_runs(raw: bytes, pos: int, count: int) -> tuple[list[npt.NDArray[np.uint64]], int]:

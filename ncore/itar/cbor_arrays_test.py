@@ -39,6 +39,20 @@ def test_texts_in_a_period(pattern: list[int], times: int, odd: list[int]) -> No
     assert end == len(raw)
 
 
+@pytest.mark.parametrize("at", [0, 63, 64, 3000, 9000, 19_999])
+@pytest.mark.parametrize("size", [0, 23, 24, 255, 256, 70_000])
+def test_texts_that_leave_a_long_period(at: int, size: int) -> None:
+    values = [f"frames/{i // 50:03}/c/{i % 50}" for i in range(20_000)]
+    values[at] = "x" * size
+    raw = cbor2.dumps(values)
+    found, end = cbor_arrays.text_array(raw, 0, MANY, "it")
+    assert [item.decode() for item in found] == values
+    assert end == len(raw)
+    for cut in (end - 1, end // 2):
+        with pytest.raises(CborError):
+            cbor_arrays.text_array(raw[:cut], 0, MANY, "it")
+
+
 @given(values=st.lists(UINTS, max_size=300), indefinite=st.booleans())
 @settings(max_examples=60)
 def test_uints(values: list[int], indefinite: bool) -> None:
@@ -72,7 +86,7 @@ def test_uints_refuse_everything_else(item: object, count: int) -> None:
 
 @pytest.mark.parametrize("item", [1, b"a", ["a"], None])
 def test_texts_refuse_everything_else(item: object) -> None:
-    for values in ([item], ["a"] * 300 + [item], [item] + ["a"] * 300):
+    for values in ([item], ["a"] * 300 + [item], [item] + ["a"] * 300, ["a"] * 9000 + [item] * 9):
         with pytest.raises(CborError, match="not text"):
             cbor_arrays.text_array(cbor2.dumps(values), 0, MANY, "it")
 

@@ -6,7 +6,6 @@ under a microsecond. A dict of tuples takes five times the memory and longer to
 build than everything here.
 """
 
-import sys
 from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
@@ -14,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ncore.itar.key_hash import BITS, MULTIPLIER, PRIME, key_hashes
 from ncore.itar.packed_texts import PackedTexts
 from ncore.itar.tar_header import BLOCK, header_size, padded
 
 _EMPTY = 0xFFFFFFFF
-_HASH_BITS = sys.hash_info.width
-_HASH_MASK = (1 << _HASH_BITS) - 1
+_number = int.from_bytes
 
 UIntArray = npt.NDArray[np.unsignedinteger]
 
@@ -67,6 +66,7 @@ class Index:
         self._blob = keys.blob
         lengths = np.diff(ends, prepend=0)
         _check_utf8(self._blob, ends - lengths, lengths)
+        hashes = key_hashes(self._blob, ends - lengths, lengths)
         position = np.uint32 if len(self._blob) < 1 << 32 else np.uint64
         starts = np.zeros(count + 1, position)
         starts[1:] = ends
@@ -78,9 +78,9 @@ class Index:
         self._starts = starts.data
         self._offset_at = self.offsets.data
         self._size_at = self.sizes.data
-        bits = max(1, int(count * 1.5).bit_length())
-        self._shift = _HASH_BITS - bits
-        self._table = self._place(keys, bits).data
+        bits = min(BITS, max(1, int(count * 1.5).bit_length()))
+        self._shift = BITS - bits
+        self._table = self._place(keys, hashes, bits).data
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -91,7 +91,7 @@ class Index:
             name = key.encode()
         except UnicodeEncodeError:
             return -1
-        slot = (hash(name) & _HASH_MASK) >> self._shift
+        slot = _number(name, "little") % PRIME * MULTIPLIER % PRIME >> self._shift
         table, starts, blob = self._table, self._starts, self._blob
         while (i := table[slot]) != _EMPTY:
             if blob[starts[i] : starts[i + 1]] == name:
@@ -205,32 +205,45 @@ class Index:
         offset, size = self.span(last)
         return padded(offset + size)
 
-    def _place(self, keys: PackedTexts, bits: int) -> npt.NDArray[np.uint32]:
+    def _place(
+        self, keys: PackedTexts, hashes: npt.NDArray[np.uint32], bits: int
+    ) -> npt.NDArray[np.uint32]:
         """Return the table; entries sit in the order of their hashes, near slot ``hash >> shift``.
 
         In that order linear probing is a running maximum: an entry sits in its
         own slot or right behind its predecessor.
         """
-        hashes = keys.hashes
         count = len(hashes)
         by_hash = np.argsort(hashes)
         ordered = hashes[by_hash]
-        for at in np.flatnonzero(ordered[1:] == ordered[:-1]):
-            # Equal hashes are rare and mostly equal keys. A run of them is compared
-            # pairwise with its neighbour only; equal keys are neighbours or the run
-            # has distinct keys between them, so look at the whole run.
-            run = by_hash[ordered == ordered[at]]
-            names = [keys[int(i)] for i in run]
-            if len(set(names)) < len(names):
-                twin = max(names, key=names.count).decode(errors="replace")
-                raise ValueError(f"key {twin!r} is listed more than once")
+        _check_unique(keys, by_hash, np.flatnonzero(ordered[1:] == ordered[:-1]))
         steps = np.arange(count)
-        home = (ordered >> np.uint64(self._shift)).astype(np.int64)
+        home = (ordered >> np.uint32(self._shift)).astype(np.int64)
         slots = np.maximum.accumulate(home - steps) + steps if count else home
         size = max(1 << bits, int(slots[-1]) + 1 if count else 0) + 1
         table = np.full(size, _EMPTY, np.uint32)
         table[slots] = by_hash
         return table
+
+
+def _check_unique(
+    keys: PackedTexts, by_hash: npt.NDArray[np.int64], twins: npt.NDArray[np.int64]
+) -> None:
+    """Compare the keys of equal hashes.
+
+    Args:
+        keys: all of them.
+        by_hash: their numbers in the order of their hashes.
+        twins: positions in that order whose hash is that of the next one.
+    """
+    # Equal hashes are rare; three in a row are two twins.
+    for run in np.split(twins, np.flatnonzero(np.diff(twins) > 1) + 1) if len(twins) else ():
+        seen = set()
+        for i in by_hash[int(run[0]) : int(run[-1]) + 2].tolist():
+            name = keys[i]
+            if name in seen:
+                raise ValueError(f"key {name.decode(errors='replace')!r} is listed more than once")
+            seen.add(name)
 
 
 def _check_utf8(blob: bytes, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> None:

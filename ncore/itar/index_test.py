@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ncore.itar import index as index_module
+from ncore.itar import key_hash
 from ncore.itar.errors import ItarFormatError
 from ncore.itar.index import Index
 from ncore.itar.index_codec import decode_index, encode_index
@@ -53,6 +55,24 @@ def test_duplicates_are_refused(count: int) -> None:
     keys = [f"k{i}" for i in range(count)]
     with pytest.raises(ValueError, match="'k0' is listed more than once"):
         make([*keys, "k0"])
+
+
+@pytest.mark.parametrize("prime", [2, 13])
+def test_equal_hashes(monkeypatch: pytest.MonkeyPatch, prime: int) -> None:
+    for module in (key_hash, index_module):
+        monkeypatch.setattr(module, "PRIME", prime)
+        monkeypatch.setattr(module, "MULTIPLIER", 1)
+    keys = [f"k{i}" for i in range(200)]
+    found = make(keys)
+    assert [found.find(key) for key in keys] == list(range(200))
+    assert found.find("k200") == -1
+    with pytest.raises(ValueError, match="'k7' is listed more than once"):
+        make([*keys, "k7"])
+
+
+def test_many_equal_keys_are_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="'k' is listed more than once"):
+        make(["k"] * 300_000)
 
 
 def test_a_key_cut_inside_a_character_is_refused() -> None:

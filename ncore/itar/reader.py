@@ -232,24 +232,30 @@ class ItarReader:
                 self._verify(self._find(key), data)
         return found
 
-    def view(self, key: str) -> memoryview:
+    def view(self, key: str, start: int = 0, stop: int | None = None) -> memoryview:
         """Return a payload without copying it, as a read-only view of the mapped file.
 
         Of an archive that is not a local file it is a view of bytes fetched.
 
+        Args:
+            key: which.
+            start: first byte of the payload to show.
+            stop: behind the last one; what lies past the payload's end is left out.
+
         Raises:
             ItarKeyError: there is no such key.
+            ItarChangedError: the file has been cut since it was opened. (If that happens
+                while the view is in use, the process dies of SIGBUS.)
             ItarDigestError: ``verify_reads`` is on and the payload is damaged.
         """
         i = self._find(key)
         offset, size = self.index.span(i)
-        if isinstance(self.source, FileSource):
-            found = self.source.view(offset, size)
-        else:
-            return memoryview(self.read(key))
+        if not isinstance(self.source, FileSource):
+            return memoryview(self.read(key))[start:stop]
+        found = self.source.view(offset, size)
         if self.verify_reads:
             self._verify(i, found)
-        return found
+        return found if start == 0 and stop is None else found[start:stop]
 
     def read_into(self, key: str, buffer: bytearray) -> memoryview:
         """Return a payload as the beginning of a buffer that the caller uses again and again.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ncore.itar.source import ByteSource
-from ncore.itar.tar_header import BLOCK, TarMember, padded, parse_block, parse_pax
+from ncore.itar.tar_header import BLOCK, TarMember, padded, parse_block, parse_pax, pax_size
 
 _SEARCH = 1 << 20
 _PAX_MOST = 1 << 20
@@ -83,8 +83,8 @@ def _member_at(source: ByteSource, start: int, block: bytes) -> tuple[TarMember 
             if records is None:
                 return None, False
             path = records.get("path", path)
-            digits = records.get("size", "")
-            stated = int(digits) if digits.isdigit() and len(digits) < 20 else stated
+            found = pax_size(records)
+            stated = stated if found is None else found
         at = data + padded(header.size)
         block = source.read(at, BLOCK)
     name = header.name.decode(errors="surrogateescape") if path is None else path

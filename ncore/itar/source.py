@@ -142,14 +142,17 @@ class FileSource:
         It stays valid after :meth:`close`. Cutting the file short in place (no
         writer of this project does) while a view is used kills the process, as
         with every memory map.
+
+        Raises:
+            ItarChangedError: the file has been cut already.
         """
         if self._map is None:
             length = min(self._size, self._tail_start)  # payloads lie before the tail
             if length == 0:
                 return memoryview(b"")
             self._map = mmap.mmap(self.fileno(), length, access=mmap.ACCESS_READ)
-        elif self._fd < 0:
-            self.fileno()
+        if os.fstat(self.fileno()).st_size < offset + size:
+            raise self._cut(offset + size)
         return memoryview(self._map)[offset : offset + size]
 
     def will_need(self, ranges: Iterable[tuple[int, int]]) -> None:
@@ -220,10 +223,13 @@ class FileSource:
         while done < size:
             part = os.pread(self.fileno(), min(size - done, _PREAD_MOST), offset + done)
             if not part:
-                raise ItarChangedError(
-                    f"{self.path}: ends before byte {offset + size}; it was {self._size} bytes "
-                    "long when it was opened and has been cut since"
-                )
+                raise self._cut(offset + size)
             parts.append(part)
             done += len(part)
         return b"".join(parts)
+
+    def _cut(self, end: int) -> ItarChangedError:
+        return ItarChangedError(
+            f"{self.path}: ends before byte {end}; it was {self._size} bytes long when it was "
+            "opened and has been cut since"
+        )

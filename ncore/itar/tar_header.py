@@ -6,6 +6,7 @@ because the writer makes 10^5 of them a second and must not change with the
 Python version it runs under.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 BLOCK = 512
@@ -152,6 +153,13 @@ def parse_pax(records: bytes) -> dict[str, str] | None:
     return found
 
 
+def pax_size(records: Mapping[str, str]) -> int | None:
+    """Return the payload size that the records of a PAX header state, if they state one."""
+    digits = records.get("size", "")
+    # str.isdigit() holds for more than int() reads.
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
+
+
 def _pax_record(name: bytes, value: bytes) -> bytes:
     # The length counts its own digits.
     body = len(name) + len(value) + 3
@@ -172,7 +180,6 @@ def _octal(field: bytes) -> int | None:
     if field[:1] == b"\x80":  # GNU base-256, positive
         return int.from_bytes(field[1:], "big")
     digits = field.split(b"\0", 1)[0].strip()
-    try:
-        return int(digits, 8) if digits else 0
-    except ValueError:
+    if digits.strip(b"01234567"):  # int() would take a sign, and underscores
         return None
+    return int(digits or b"0", 8)

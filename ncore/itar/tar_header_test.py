@@ -13,6 +13,7 @@ from ncore.itar.tar_header import (
     header_size,
     parse_block,
     parse_pax,
+    pax_size,
 )
 
 KEYS = st.one_of(
@@ -51,6 +52,25 @@ def test_parse_block_refuses_what_is_no_header() -> None:
     assert parse_block(block[:-1]) is None
     for at in (0, 100, 130, 156, 300):
         assert parse_block(block[:at] + bytes([block[at] ^ 1]) + block[at + 1 :]) is None
+
+
+@pytest.mark.parametrize("size", [b"-0000001000", b"+0000001000", b"0000_001000", b"0000000o100"])
+def test_parse_block_refuses_a_size_that_is_not_octal(size: bytes) -> None:
+    """A negative one would send a scan back to where it has been."""
+    block = bytearray(encode_header("a", 1))
+    block[124:135] = size
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    assert parse_block(bytes(block)) is None
+
+
+@pytest.mark.parametrize(
+    ("stated", "size"),
+    [("12", 12), ("", None), ("²", None), ("-1", None), ("9" * 5000, None), ("1_0", None)],
+)
+def test_pax_size(stated: str, size: int | None) -> None:
+    assert pax_size({"size": stated}) == size
+    assert pax_size({}) is None
 
 
 def test_parse_pax() -> None:

@@ -11,7 +11,14 @@ from ncore.itar.digest import crc32c
 from ncore.itar.errors import ItarError
 from ncore.itar.index import Entry
 from ncore.itar.reader import ItarReader
-from ncore.itar.tar_header import BLOCK, encode_header, padded, parse_block, parse_pax
+from ncore.itar.tar_header import (
+    BLOCK,
+    encode_header,
+    padded,
+    parse_block,
+    parse_pax,
+    pax_size,
+)
 
 _PIECE = 8 << 20
 
@@ -122,7 +129,8 @@ def _check_header(
             yield Problem(entry.key, "header", "its extended tar header is damaged")
             return
         name = records.get("path", name)
-        size = int(records["size"]) if records.get("size", "").isdigit() else size
+        stated = pax_size(records)
+        size = size if stated is None else stated
     if name != entry.key:
         yield Problem(entry.key, "header", f"its tar header names it {name!r}")
     elif size != entry.size:

@@ -62,6 +62,7 @@ class IndexedTarStore(RawAccess, Store):
         verify_reads: bool = False,
         digests: Sequence[Digest] = ("crc32c",),
         index_preset: int | None = None,
+        memory_map: bool = False,
         **storage_options: Any,
     ) -> None:
         """Open an archive or begin one.
@@ -78,6 +79,10 @@ class IndexedTarStore(RawAccess, Store):
             verify_reads: check each whole value read against its CRC-32C.
             digests: checksums to put in the index when writing.
             index_preset: xz preset of the index when writing; ``None`` chooses by size.
+            memory_map: of a local archive, hand zarr values of 64 KiB and more as views of
+                the mapped file, which spares a copy. Only for files that nobody cuts short
+                or overwrites in place while they are read, on a file system that does not
+                fail: the process would die of SIGBUS where otherwise an error is raised.
             **storage_options: of a URL: credentials and the like under their usual names,
                 and the fields of :class:`~ncore.itar.remote.RemoteTuning`. They appear in no
                 message.
@@ -99,6 +104,7 @@ class IndexedTarStore(RawAccess, Store):
             "verify_reads": verify_reads,
             "digests": tuple(digests),
             "index_preset": index_preset,
+            "memory_map": memory_map,
             **options,
         }
         self._owner = True
@@ -117,7 +123,9 @@ class IndexedTarStore(RawAccess, Store):
                     storage_options=options,
                 )
             )
-        self._remote = isinstance(self._session, ReadSession) and self._session.is_remote
+        reading = self._session if isinstance(self._session, ReadSession) else None
+        self._remote = reading is not None and reading.is_remote
+        self._mapped = memory_map and reading is not None and not self._remote
 
     @property
     def path(self) -> Path:
@@ -201,7 +209,14 @@ class IndexedTarStore(RawAccess, Store):
         byte_range: ByteRequest | None = None,
     ) -> Buffer | None:
         """Return a value or part of it, ``None`` if there is none, without an event loop."""
-        data = self._session.get(key) if byte_range is None else self._get_part(key, byte_range)
+        data: bytes | memoryview | None
+        if self._mapped:
+            assert isinstance(self._session, ReadSession)
+            data = self._session.get_mapped(key, *self._bounds(key, byte_range))
+        elif byte_range is None:
+            data = self._session.get(key)
+        else:
+            data = self._get_part(key, byte_range)
         if data is None:
             return None
         if prototype is None:

@@ -1,6 +1,7 @@
 import json
 import lzma
 import os
+import pickle
 import subprocess
 import sys
 import warnings
@@ -13,7 +14,13 @@ import zarr
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.core.buffer import cpu, default_buffer_prototype
 
-from ncore.itar.errors import ItarClosedError, ItarKeyError, ItarNotFoundError, ItarReadOnlyError
+from ncore.itar.errors import (
+    ItarChangedError,
+    ItarClosedError,
+    ItarKeyError,
+    ItarNotFoundError,
+    ItarReadOnlyError,
+)
 from ncore.itar.reader import ItarReader
 from ncore.itar.writer import ItarWriter
 from ncore.stores.errors import ConsolidatedMetadataError, ConsolidatedMetadataWarning
@@ -202,6 +209,47 @@ def test_raw_access(tmp_path: Path) -> None:
     for access in (store.read, store.view, store.entry, lambda key: store.read_many([key])):
         with pytest.raises(ItarKeyError, match="no key 'x'"):
             access("x")
+
+
+def test_memory_map(tmp_path: Path) -> None:
+    path = tmp_path / "f.itar"
+    data = np.random.default_rng(0).integers(0, 256, (3, 100_000), "u1")
+    with IndexedTarStore(path, "w", memory_map=True) as store:
+        root = zarr.create_group(store)
+        root.create_array("plain", data=data, chunks=(1, 100_000), compressors=None)
+        root.create_array("packed", data=data, chunks=(2, 100_000))
+        root.create_array("sharded", data=data, chunks=(1, 70_000), shards=(3, 140_000))
+        root.create_array("small", data=data[:, :100])
+    prototype = default_buffer_prototype()
+    for verify_reads in (False, True):
+        store = IndexedTarStore(path, memory_map=True, verify_reads=verify_reads)
+        for opened in (store, pickle.loads(pickle.dumps(store))):
+            root = zarr.open_group(opened, mode="r")
+            for name in ("plain", "packed", "sharded", "small"):
+                np.testing.assert_array_equal(root[name][...], data[:, : root[name].shape[1]])
+            found = opened.get_sync("plain/c/1/0")
+            view = np.frombuffer(opened.view("plain/c/1/0"), "u1")
+            assert np.shares_memory(found.as_numpy_array(), view)
+            assert not found.as_numpy_array().flags.writeable
+            for wanted in (
+                RangeByteRequest(10, 90_000),
+                RangeByteRequest(10, 90),
+                RangeByteRequest(90_000, 200_000),
+                OffsetByteRequest(7),
+                OffsetByteRequest(200_000),
+                SuffixByteRequest(99_000),
+                SuffixByteRequest(3),
+            ):
+                got = opened.get_sync("plain/c/1/0", prototype=prototype, byte_range=wanted)
+                plain = IndexedTarStore(path).get_sync(
+                    "plain/c/1/0", prototype=prototype, byte_range=wanted
+                )
+                assert got.to_bytes() == plain.to_bytes(), wanted
+            assert opened.get_sync("no") is None
+            assert b"zarr_format" in opened.get_sync("zarr.json").to_bytes()
+    os.truncate(path, 4096)
+    with pytest.raises(ItarChangedError, match="has been cut since"):
+        store.get_sync("plain/c/1/0")
 
 
 def test_copying_between_archives(tmp_path: Path) -> None:

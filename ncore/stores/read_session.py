@@ -25,6 +25,8 @@ from ncore.stores.errors import ConsolidatedMetadataError, ConsolidatedMetadataW
 from ncore.stores.listing import IndexKeys, prefix_range
 from ncore.stores.readable_v2 import first_unreadable
 
+MAP_LEAST = 64 << 10
+"""Values of fewer bytes are copied sooner than their pages are mapped."""
 _DOCUMENT_ENDS = (ROOT_V3, CONSOLIDATED_V2, *V2_NAMES)
 
 
@@ -54,6 +56,21 @@ class ReadSession:
         if key.endswith(_DOCUMENT_ENDS) and documents.is_document(key):
             return (self._get_document(key) or b"")[start:stop]
         return self.reader.read_range(key, start, stop)
+
+    def get_mapped(self, key: str, start: int, stop: int) -> bytes | memoryview | None:
+        """Return a value or part of it, ``None`` if there is none.
+
+        A large one is a view of the mapped file: decoding it, or copying it to where it
+        belongs, is then the only copy that is made.
+        """
+        i = self.reader.index.find(key)
+        if i < 0 or documents.is_document(key):
+            data = self.get(key)
+            return None if data is None else data[start:stop]
+        size = self.reader.index.span(i)[1]
+        if min(stop, size) - start < MAP_LEAST:
+            return self.reader.read_range(key, start, stop)
+        return self.reader.view(key, start, stop)
 
     async def get_async(self, key: str, start: int, stop: int) -> bytes | None:
         """Return a value or part of it, for an event loop; ``None`` if there is none."""
