@@ -102,9 +102,12 @@ class _Workspace:
     def _build_file(self, folder: Path, rules: list[tuple[str, dict[str, Any]]]) -> str:
         loads = {
             "pytest_test": "//deps/bazel:pytest_test.bzl",
+            "wheel_files": "//deps/bazel:wheel.bzl",
             "py_binary": "@rules_python//python:py_binary.bzl",
             "py_library": "@rules_python//python:py_library.bzl",
         }
+        if folder.parts[0] == "ncore":
+            rules = [*rules, ("wheel_files", {"name": "wheel_files"})]
         kinds = {kind for kind, _ in rules}
         lines = [f'load("{loads[kind]}", "{kind}")\n' for kind in loads if kind in kinds]
         # buildifier: other repositories first.
