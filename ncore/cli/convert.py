@@ -48,6 +48,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--report", metavar="FILE", type=Path, help="write the report there, as JSON"
     )
+    parser.add_argument(
+        "--link",
+        action="store_true",
+        help="from directory to directory: chunks that stay as they are become hard links, "
+        "which takes no space; a program that changes one where it lies changes both",
+    )
     place = parser.add_argument_group("in place")
     place.add_argument(
         "--in-place",

@@ -30,6 +30,8 @@ def convert(args: argparse.Namespace, out: Output) -> int | None:
         raise UsageError("--remove-v2 belongs to --in-place: other sources are never changed")
     if args.in_place and args.to is not None:
         raise UsageError("--in-place changes the SOURCEs: leave --to out")
+    if args.link and args.in_place:
+        raise UsageError("--link makes another directory: leave it out with --in-place")
     options = _options(args)
     if args.to is not None or args.recursive or "-" in args.places:
         return convert_fleet(args, options, out)
@@ -79,6 +81,7 @@ def _options(args: argparse.Namespace) -> ConvertOptions:
         overwrite=args.overwrite,
         verify="none" if args.no_verify else args.verify,
         remove_v2=args.remove_v2,
+        link=args.link,
         dry_run=args.dry_run,
         jobs=args.jobs or 4,
         memory=memory,

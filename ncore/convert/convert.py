@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from ncore.convert.errors import TargetExistsError, UnstorableKeyError
+from ncore.convert.errors import TargetExistsError
 from ncore.convert.hierarchy import V2_METADATA, read_hierarchy
 from ncore.convert.locations import open_source, open_target, split_archive
 from ncore.convert.options import ConvertOptions
@@ -108,7 +108,7 @@ def convert_store(
         report.seconds = time.monotonic() - started
         return report
     refuse_unsupported(plan, source.name)
-    _check_keys(plan, target)
+    target.check(_keys(plan))
     try:
         _execute(plan, source, target, options, progress, report)
         target.finish()
@@ -121,15 +121,17 @@ def convert_store(
     return report
 
 
-def _check_keys(plan: Plan, target: Target) -> None:
-    """Refuse, before anything is written, keys that the target cannot hold."""
+def _keys(plan: Plan) -> Iterator[str]:
+    """Every key that the target will hold."""
     for array in plan.arrays:
-        for key in ("zarr.json", *array.node.keys):
-            if problem := target.problem(array.prefix + key):
-                raise UnstorableKeyError(f"{target.name}: key {array.prefix + key!r} {problem}")
-    for key in (*plan.others, *(f"{path}/zarr.json" for path in plan.groups if path)):
-        if problem := target.problem(key):
-            raise UnstorableKeyError(f"{target.name}: key {key!r} {problem}")
+        if array.translation.action is not Action.SKIP:
+            prefix = array.prefix
+            yield f"{prefix}zarr.json"
+            if array.translation.action is not Action.REENCODE:
+                yield from (prefix + key for key in array.node.keys)
+    for path in plan.groups:
+        yield f"{path}/zarr.json" if path else "zarr.json"
+    yield from plan.others
 
 
 def _execute(
@@ -237,7 +239,7 @@ def _run_batch(
             for name in names:
                 keys[array.prefix + name] = root + array.prefix + name
             lines[array.path].bytes_written = array.size
-        target.copy(source, keys, progress.advance)
+        (target.link if options.link else target.copy)(source, keys, progress.advance)
     seconds = time.monotonic() - started
     total = sum(array.size for array in batch)
     for array in batch:

@@ -25,6 +25,9 @@ class ConvertOptions:
             array (``"sample"``), or nothing (``"none"``).
         remove_v2: of a conversion in place: afterwards, remove the v2 metadata and the
             chunks that were re-encoded. May be said later, too, on a converted store.
+        link: of directories: give the chunks that would be copied a second name (hard
+            links) in the target. A program that later changes such a file where it lies
+            changes both; zarr itself replaces files.
         dry_run: plan only.
         jobs: threads.
         memory: bytes that chunks in flight may take together.
@@ -39,6 +42,7 @@ class ConvertOptions:
     overwrite: bool = False
     verify: Literal["full", "sample", "none"] = "full"
     remove_v2: bool = False
+    link: bool = False
     dry_run: bool = False
     jobs: int = 4
     memory: int = 1 << 30

@@ -52,9 +52,9 @@ class DirectorySource(Source):
     def entries(self) -> Mapping[str, int]:
         if self._entries is None:
             self._entries = {}
-            pending = [("", str(self.path))]
+            pending: list[tuple[str, str, tuple[str, ...]]] = [("", self._root, ())]
             while pending:
-                prefix, folder = pending.pop()
+                prefix, folder, links = pending.pop()
                 try:
                     with os.scandir(folder) as found:
                         listed = sorted(found, key=lambda entry: entry.name)
@@ -63,14 +63,20 @@ class DirectorySource(Source):
                 for entry in listed:
                     key = prefix + entry.name
                     if entry.is_dir():
-                        pending.append((f"{key}/", entry.path))
+                        inside = links
+                        if entry.is_symlink():
+                            inside = (*links, self._followed(entry.path, links))
+                        pending.append((f"{key}/", entry.path, inside))
                     elif entry.is_file():
                         self._entries[key] = entry.stat().st_size
         return self._entries
 
-    def file(self, key: str) -> str:
-        """The file that holds a key."""
-        return f"{self._root}/{key}"
+    def _followed(self, link: str, links: tuple[str, ...]) -> str:
+        """Where a link to a directory leads; refused where that would never end."""
+        real = os.path.realpath(link)
+        if real in links or f"{os.path.realpath(self._root)}/".startswith(f"{real}/"):
+            raise SourceError(f"{link}: this link leads to a directory that it lies in")
+        return real
 
     def read(self, key: str) -> bytes:
         try:

@@ -6,11 +6,12 @@ step.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from zarr.abc.store import Store
 
+from ncore.convert.errors import TargetError
 from ncore.convert.source import Source
 
 
@@ -33,9 +34,12 @@ class Target(ABC):
     def exists(self) -> bool:
         """Whether something lies at the final place."""
 
-    def problem(self, key: str) -> str:
-        """Why a key cannot be stored here; empty if it can."""
-        return ""
+    def check(self, keys: Iterable[str]) -> None:  # noqa: B027  # most take any key
+        """Look at all keys that are to be stored here, before anything is written.
+
+        Raises:
+            UnstorableKeyError: one of them cannot be.
+        """
 
     @abstractmethod
     def read_journal(self) -> list[Any]:
@@ -75,6 +79,16 @@ class Target(ABC):
             keys: key here → key there.
             progress: told of bytes that are done.
         """
+
+    def link(
+        self, source: Source, keys: Mapping[str, str], progress: Callable[[int], None]
+    ) -> None:
+        """Like `copy`, but give the source's files a second name.
+
+        Raises:
+            TargetError: source and target are not directories of one file system.
+        """
+        raise TargetError(f"{self.name}: --link takes a directory as target")
 
     @abstractmethod
     def checkpoint(self) -> Any:

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,18 @@ from typing import Any
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
-from ncore.convert.errors import TargetExistsError, UnstorableKeyError
+from ncore.convert.copy_files import copy_files, write_all
+from ncore.convert.errors import TargetError, TargetExistsError, UnstorableKeyError
 from ncore.convert.journal import Journal
 from ncore.convert.source import DirectorySource, Source
 from ncore.convert.target import Target
 from ncore.itar.durable import sync_file, sync_tree
+from ncore.itar.safe_path import is_unsafe, path_problem, show_key
 from ncore.stores.documents import inline_consolidated
 
 _NAME_MAX = 255
-_SMALL = 256 << 10
-_SHARE, _SHARE_BYTES = 128, 16 << 20
+_SHARE = 64  # entries that are worth a thread's while
+_BYTES_PER_CHARACTER = 4  # of UTF-8, at most
 
 
 class DirectoryTarget(Target):
@@ -46,17 +48,26 @@ class DirectoryTarget(Target):
             self._old.rename(self.path)  # an earlier run stopped between two renames
         return self.path.exists()
 
-    def problem(self, key: str) -> str:
-        parts = key.split("/")
-        if any(part in ("", ".", "..") or "\0" in part for part in parts):
-            return "cannot be the path of a file"
-        try:
-            longest = max(len(os.fsencode(part)) for part in parts)
-        except UnicodeEncodeError:
-            return "cannot be the path of a file: it is not Unicode text"
-        if longest > _NAME_MAX:
-            return f"is too long for the path of a file ({_NAME_MAX} bytes a component)"
-        return ""
+    def check(self, keys: Iterable[str]) -> None:
+        folders: dict[str, str] = {}
+        checked = list(keys)
+        for key in checked:
+            if problem := _problem(key):
+                raise UnstorableKeyError(
+                    f"{self.name}: key '{show_key(key)}' cannot be the path of a file: {problem}; "
+                    "convert to an .itar or .zip, or leave it out with --zarr-not"
+                )
+            folder = key.rpartition("/")[0]
+            while folder and folder not in folders:
+                folders[folder] = key
+                folder = folder.rpartition("/")[0]
+        for key in checked:
+            if key in folders:
+                raise UnstorableKeyError(
+                    f"{self.name}: key '{show_key(key)}' would be a file, and a folder because of "
+                    f"'{show_key(folders[key])}'; convert to an .itar or .zip, or leave one out "
+                    "with --zarr-not"
+                )
 
     def read_journal(self) -> list[Any]:
         if not self.stage.is_dir():
@@ -80,28 +91,32 @@ class DirectoryTarget(Target):
         return state is not None
 
     def write(self, key: str, data: bytes | memoryview) -> None:
-        _write(self._file(key), data)
+        self._make_folder(key)
+        _write(f"{self._stage}/{key}", data)
 
     def copy(
         self, source: Source, keys: Mapping[str, str], progress: Callable[[int], None]
     ) -> None:
         sizes = source.entries()
+        for key in keys:
+            self._make_folder(key)
+        if isinstance(source, DirectorySource):
+            copied = copy_files(str(source.path), self._stage, keys, sizes, self._jobs)
+        else:
+            copied = self._copied(source, keys, sizes)
+        for size in copied:
+            progress(size)
 
-        def some(items: list[tuple[str, str]]) -> int:
-            done = 0
-            for here, there in items:
-                size = sizes[there]
-                if isinstance(source, DirectorySource) and size > _SMALL:
-                    # copyfile hands the bytes from file to file inside the kernel.
-                    shutil.copyfile(source.file(there), self._file(here))
-                else:
-                    _write(self._file(here), source.read(there))
-                done += size
-            return done
-
-        with ThreadPoolExecutor(self._jobs) as pool:
-            for done in pool.map(some, _shares(keys, sizes)):
-                progress(done)
+    def link(
+        self, source: Source, keys: Mapping[str, str], progress: Callable[[int], None]
+    ) -> None:
+        if not isinstance(source, DirectorySource):
+            raise TargetError(f"{source.name}: --link takes a directory as source")
+        for key in keys:
+            self._make_folder(key)
+        root, sizes = str(source.path), source.entries()
+        for size in copy_files(root, self._stage, keys, sizes, self._jobs, link=True):
+            progress(size)
 
     def checkpoint(self) -> Any:
         sync_tree(self.stage)
@@ -141,39 +156,47 @@ class DirectoryTarget(Target):
     def release(self) -> None:
         self._journal.release()
 
-    def _file(self, key: str) -> str:
+    def _copied(
+        self, source: Source, keys: Mapping[str, str], sizes: Mapping[str, int]
+    ) -> Iterator[int]:
+        def some(items: list[tuple[str, str]]) -> int:
+            for here, there in items:
+                _write(f"{self._stage}/{here}", source.read(there))
+            return sum(sizes[there] for _, there in items)
+
+        items = list(keys.items())
+        with ThreadPoolExecutor(self._jobs) as pool:
+            yield from pool.map(some, (items[i : i + _SHARE] for i in range(0, len(items), _SHARE)))
+
+    def _make_folder(self, key: str) -> None:
         folder = key.rpartition("/")[0]
         if folder not in self._folders:
-            if problem := self.problem(key):  # never leave the staging directory
-                raise UnstorableKeyError(f"{self.name}: key {key!r} {problem}")
+            if problem := _problem(key):  # never leave the staging directory
+                raise UnstorableKeyError(f"{self.name}: key {key!r}: {problem}")
             (self.stage / folder).mkdir(parents=True, exist_ok=True)
             self._folders.add(folder)
-        return f"{self._stage}/{key}"
+
+
+def _problem(key: str) -> str:
+    """Why a key cannot be the path of a file; empty if it can."""
+    if is_unsafe(key):
+        return path_problem(key)
+    if len(key) * _BYTES_PER_CHARACTER > _NAME_MAX:
+        for part in key.split("/"):
+            if len(part.encode()) > _NAME_MAX:
+                return f"it is too long ({_NAME_MAX} bytes a component)"
+    return ""
 
 
 def _write(path: str, data: bytes | memoryview) -> None:
     """Write a file; with many small ones, Python's own file objects would cost more than they."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)  # noqa: PTH108  # never written through: it may be a link to the source
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
+        write_all(fd, data)
     finally:
         os.close(fd)
-
-
-def _shares(keys: Mapping[str, str], sizes: Mapping[str, int]) -> Iterator[list[tuple[str, str]]]:
-    """Entries in shares that are worth a thread's while."""
-    share: list[tuple[str, str]] = []
-    size = 0
-    for item in keys.items():
-        share.append(item)
-        size += sizes[item[1]]
-        if len(share) >= _SHARE or size >= _SHARE_BYTES:
-            yield share
-            share, size = [], 0
-    if share:
-        yield share
 
 
 def _remove(path: Path) -> None:

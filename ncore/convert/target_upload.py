@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,8 @@ class UploadTarget(Target):
             raise TargetError(str(error)) from error
         return True
 
-    def problem(self, key: str) -> str:
-        return self._local.problem(key)
+    def check(self, keys: Iterable[str]) -> None:
+        self._local.check(keys)
 
     def read_journal(self) -> list[Any]:
         return self._local.read_journal()

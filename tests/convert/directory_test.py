@@ -1,18 +1,22 @@
 """Conversion of directories, end to end."""
 
 import json
+import os
 import warnings
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
 
-from ncore.convert.convert import convert_store
+from ncore.convert.convert import convert, convert_store
 from ncore.convert.errors import (
     SourceError,
+    TargetError,
     TargetExistsError,
+    UnstorableKeyError,
     UnsupportedError,
     VerificationError,
 )
@@ -257,3 +261,107 @@ def test_xarray_users_are_told_about_masks(tmp_path: Path) -> None:
     assert any("use_zarr_fill_value_as_mask" in hint for hint in report.hints)
     array.attrs["_FillValue"] = -1.0
     assert convert_store(DirectorySource(tmp_path / "old"), None).hints == []
+
+
+def test_a_tiny_chunk_is_copied_in_six_calls(tmp_path: Path, monkeypatch) -> None:
+    source = v2_group(tmp_path / "old", a=np.arange(3), b=np.arange(3))
+    for i in range(3, 500):
+        (source / "a" / str(i)).write_bytes(b"x")
+    calls: Counter[str] = Counter()
+    for name in ("open", "read", "write", "close", "stat", "fstat", "fsync", "rename", "mkdir"):
+        original = getattr(os, name)
+
+        def counted(*args: object, _name=name, _original=original, **kwargs: object) -> object:
+            calls[_name] += 1
+            return _original(*args, **kwargs)
+
+        monkeypatch.setattr(os, name, counted)
+    target = DirectoryTarget(tmp_path / "new")
+    source_ = DirectorySource(source)
+    target.begin({"": {}}, None, False)
+    calls.clear()
+    keys = {key: key for key in source_.entries() if key.startswith("a/")}
+    target.copy(source_, keys, lambda size: None)
+    target.checkpoint()
+    target.release()
+    chunks = len(keys)
+    assert chunks > 500
+    assert calls["read"] == calls["write"] == chunks
+    assert 2 * chunks <= calls["open"] <= 2 * chunks + 10
+    assert calls["close"] == calls["open"] + 1  # of the journal
+    assert calls["stat"] + calls["fstat"] + calls["fsync"] + calls["rename"] <= 10
+
+
+def test_linked_chunks_share_the_file_and_nothing_else_does(tmp_path: Path) -> None:
+    source = v2_group(tmp_path / "old", a=np.arange(10), be=np.arange(4, dtype=">i2"))
+    (source / "notes.txt").write_text("mine")
+    before = everything(source)
+    convert_store(
+        DirectorySource(source), DirectoryTarget(tmp_path / "new"), ConvertOptions(link=True)
+    )
+    new = tmp_path / "new"
+    assert (new / "a" / "0").samefile(source / "a" / "0")
+    assert not (new / "notes.txt").samefile(source / "notes.txt")
+    zarr.open_group(new, mode="r+")["a"][...] = -1
+    (new / "notes.txt").write_text("theirs")
+    assert everything(source) == before
+    with pytest.raises(TargetError, match="--link"):
+        convert(str(source), str(tmp_path / "new.zip"), ConvertOptions(link=True))
+
+
+def test_a_link_left_behind_is_never_written_through(tmp_path: Path) -> None:
+    source = v2_group(tmp_path / "old", a=np.arange(1000), b=np.arange(10))
+    before = everything(source)
+
+    class Failing(DirectoryTarget):
+        def link(self, source, keys, progress):
+            super().link(source, keys, progress)
+            raise _Stop
+
+    with pytest.raises(_Stop):
+        convert_store(DirectorySource(source), Failing(tmp_path / "new"), ConvertOptions(link=True))
+    stage = tmp_path / ".new.ncore-converting"
+    assert (stage / "a" / "0").samefile(source / "a" / "0")
+    target = DirectoryTarget(tmp_path / "new")
+    target.begin({}, {}, False)  # go on in the same place, now copying
+    target.copy(DirectorySource(source), {"a/0": "a/0"}, lambda size: None)
+    target.write("b/0", b"new")
+    target.release()
+    assert everything(source) == before
+    assert not (stage / "a" / "0").samefile(source / "a" / "0")
+
+
+def test_a_key_that_is_file_and_folder(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "old.zip", "w") as archive:
+        archive.writestr(".zgroup", '{"zarr_format": 2}')
+        archive.writestr("x/y", "file")
+        archive.writestr("x/y/deep/z", "in a folder")
+    with pytest.raises(UnstorableKeyError, match=r"'x/y' .*folder.*'x/y/deep/z'.*\.itar"):
+        convert(str(tmp_path / "old.zip"), str(tmp_path / "new.zarr"))
+    assert [p.name for p in tmp_path.iterdir()] == ["old.zip"]
+    convert(str(tmp_path / "old.zip"), str(tmp_path / "new.zarr.itar"))
+
+
+def test_links_that_lead_in_circles(tmp_path: Path) -> None:
+    source = v2_group(tmp_path / "old", a=np.arange(10))
+    (source / "a").rename(tmp_path / "elsewhere")
+    (source / "a").symlink_to(tmp_path / "elsewhere")
+    convert(str(source), str(tmp_path / "new.zarr"))
+    assert zarr.open_group(tmp_path / "new.zarr", mode="r")["a"][-1] == 9
+    for place in ("old/loop", "elsewhere/loop"):
+        (tmp_path / place).symlink_to((tmp_path / place).parent)
+        with pytest.raises(SourceError, match="loop: this link leads"):
+            convert(str(source), str(tmp_path / "newer.zarr"))
+        (tmp_path / place).unlink()
+
+
+def test_a_file_that_changes_meanwhile(tmp_path: Path) -> None:
+    source = v2_group(tmp_path / "old", a=np.arange(10))
+    opened = DirectorySource(source)
+    opened.entries()
+    chunk = source / "a" / "0"
+    for change in (lambda: chunk.write_bytes(b"longer" * 100), chunk.unlink):
+        change()
+        with pytest.raises(SourceError, match="old/a/0: "):
+            convert_store(opened, DirectoryTarget(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
