@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numcodecs import Blosc
@@ -25,20 +25,46 @@ def node(path: Path) -> GroupNode:
     return GroupNode(store, open_documents(store, use_consolidated=False), "")
 
 
+def values_and_fill(dtype: np.dtype[Any]) -> st.SearchStrategy[tuple[Any, Any]]:
+    """An array of ``dtype``, every bit pattern of floats included, and a fill value.
+
+    The fill value is often one of the array's own, so that whole chunks of it occur.
+    """
+    unsigned = np.dtype(f"u{dtype.itemsize}") if dtype.kind == "f" else dtype
+    shapes = npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=6)
+    fills = npst.arrays(unsigned, ())
+    return fills.flatmap(
+        lambda fill: st.tuples(
+            npst.arrays(unsigned, shapes, fill=st.sampled_from([fill[()], unsigned.type(0)])).map(
+                lambda values: values.view(dtype)
+            ),
+            st.sampled_from([fill.view(dtype)[()], dtype.type(0)]),
+        )
+    )
+
+
 @settings(max_examples=60, deadline=None)
 @given(
-    data=npst.arrays(
-        dtype=st.sampled_from(DTYPES).map(np.dtype),
-        shape=npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=6),
-    ),
+    values=st.sampled_from(DTYPES).map(np.dtype).flatmap(values_and_fill),
     chunk=st.integers(1, 7),
     zarr_format=st.sampled_from([2, 3]),
     codec=st.sampled_from(["none", "blosc", "zstd"]),
     write_empty=st.booleans(),
 )
+# Where zarr drops chunks that equal the fill value it compares values, not bits: of complex
+# numbers the sign of zero is lost, of floats a NaN's payload. Then its reader and ours find
+# the fill value. NaN payloads of a fill value have a form in v3 metadata, in v2 they have none.
+@example((np.array(complex(0, -0.0), "<c8"), np.complex64(0)), 1, 2, "none", False)
+@example((np.array([-0.0, 0.0], "<f4"), np.float32(0)), 1, 3, "blosc", False)
+@example(
+    (np.array([0x7FF8000000000001], "<u8").view("<f8"), np.float64("nan")), 1, 3, "none", False
+)
+@example((np.array([float("nan")]), np.uint64(0xFFF8000000000001).view("<f8")), 1, 3, "none", False)
+@example((np.array([float("nan")]), np.uint64(0xFFF8000000000001).view("<f8")), 1, 2, "none", False)
 def test_reads_what_zarr_reads(
-    tmp_path_factory: Any, data: Any, chunk: int, zarr_format: Any, codec: str, write_empty: bool
+    tmp_path_factory: Any, values: Any, chunk: int, zarr_format: Any, codec: str, write_empty: bool
 ) -> None:
+    data, fill = values
     path = tmp_path_factory.mktemp("a")
     compressors: Any = None
     if codec == "blosc":
@@ -56,19 +82,23 @@ def test_reads_what_zarr_reads(
         dtype=data.dtype,
         chunks=(chunk,) * data.ndim,
         compressors=compressors,
+        fill_value=fill,
         config={"write_empty_chunks": write_empty},
         **options,
     )
     array[...] = data
+    expected = np.asarray(zarr.open_array(path, path="x", mode="r")[...]).astype(data.dtype)
+    if write_empty:
+        assert expected.tobytes() == np.ascontiguousarray(data).tobytes()
     found = node(path).read_array("x")
     assert found.shape == data.shape
     assert found.dtype.newbyteorder("=") == data.dtype.newbyteorder("=")
-    assert found.astype(data.dtype).tobytes() == np.ascontiguousarray(data).tobytes()
+    assert found.astype(data.dtype).tobytes() == expected.tobytes()
     found[...] = 0  # writable
     if data.ndim and len(data):
         row = node(path).read_row("x", -1)
         assert row.shape == data.shape[1:]
-        assert row.astype(data.dtype).tobytes() == np.ascontiguousarray(data[-1:]).tobytes()
+        assert row.astype(data.dtype).tobytes() == np.ascontiguousarray(expected[-1:]).tobytes()
     if data.ndim:
         with pytest.raises(IndexError):
             node(path).read_row("x", len(data))
