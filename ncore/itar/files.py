@@ -10,7 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from ncore.itar.durable import start_writeback
 from ncore.itar.errors import ItarIOError
+
+_WRITEBACK = 16 << 20
+"""After so many bytes the system is told to begin putting them on the disk."""
 
 Buffer = bytes | bytearray | memoryview
 
@@ -81,18 +85,23 @@ class OsFile:
     def __init__(self, path: Path, flags: int) -> None:
         self._path = path
         self._fd = os.open(path, flags | os.O_CLOEXEC, 0o666)
+        self._unwritten = 0
 
     def pwrite(self, buffers: Sequence[Buffer], offset: int) -> None:  # docstring inherited
         try:
-            self._pwrite(buffers, offset)
+            self._unwritten += self._pwrite(buffers, offset)
         except OSError as error:
             raise self._failure("written", error) from None
+        if self._unwritten >= _WRITEBACK:
+            # Else all of it waits for the sync at the end, with the disk idle until then.
+            self._unwritten = 0
+            start_writeback(self._fd)
 
-    def _pwrite(self, buffers: Sequence[Buffer], offset: int) -> None:
+    def _pwrite(self, buffers: Sequence[Buffer], offset: int) -> int:
         total = sum(map(len, buffers))
         done = os.pwritev(self._fd, buffers, offset)
         if done == total:
-            return
+            return total
         for buffer in buffers:  # a large write came back short
             if done >= len(buffer):
                 done -= len(buffer)
@@ -104,6 +113,7 @@ class OsFile:
                     at += os.pwrite(self._fd, view[at:], offset + at)
             offset += len(buffer)
             done = 0
+        return total
 
     def pread(self, size: int, offset: int) -> bytes:  # docstring inherited
         data = os.pread(self._fd, size, offset)

@@ -221,7 +221,7 @@ class ItarWriter:
 
         A journal beside the file keeps it for ``recover`` meanwhile.
         """
-        _header(key, len(data))
+        _check_key(key)
         with self._lock:
             self._check_open()
             if key in self._entries.rows:
@@ -402,9 +402,14 @@ _crc32c = crc32c
 
 
 def _header(key: str, size: int) -> bytes:
+    _check_key(key)
+    return encode_header(key, size)
+
+
+def _check_key(key: str) -> None:
     if not key or "\0" in key:
         raise ItarError(f"{key!r} cannot be a key: it is empty or holds a NUL")
     try:
-        return encode_header(key, size)
+        key.encode()
     except UnicodeEncodeError:
         raise ItarError(f"{key!r} cannot be a key: it is not Unicode text") from None

@@ -7,6 +7,7 @@ uncompressed 1-D ``uint8``.
 """
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -67,7 +68,7 @@ def array_document(
     fill: Any = {"b": False, "f": 0.0, "c": [0.0, 0.0]}.get(dtype.kind, 0)
     return {
         "shape": list(shape),
-        "data_type": dtype.name,
+        "data_type": _data_type(dtype),
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(chunks)}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": fill,
@@ -77,6 +78,11 @@ def array_document(
         "node_type": "array",
         "storage_transformers": [],
     }
+
+
+@cache
+def _data_type(dtype: np.dtype[Any]) -> str:
+    return dtype.name  # which numpy computes anew each time, at length
 
 
 def chunk_shape(shape: tuple[int, ...], rows_apart: bool = False) -> tuple[int, ...]:

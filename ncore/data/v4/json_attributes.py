@@ -19,7 +19,7 @@ def encode_json(document: Any, where: str) -> bytes:
         InvalidDataError: a value has no JSON form.
     """
     try:
-        return json.dumps(document, default=_plain).encode()
+        return _ENCODER.encode(document).encode()
     except (TypeError, ValueError) as error:
         raise InvalidDataError(f"{where}: not representable as JSON: {error}") from None
 
@@ -42,3 +42,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (np.integer, np.floating, np.bool_)):
         return value.item()
     raise TypeError(f"{type(value).__name__} {value!r:.60}")
+
+
+_ENCODER = json.JSONEncoder(default=_plain)

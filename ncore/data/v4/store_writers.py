@@ -45,21 +45,17 @@ class ItarStoreWriter:
     """Writes a ``.zarr.itar``; metadata waits in the store until it is closed."""
 
     def __init__(self, location: str, storage_options: dict[str, Any] | None = None) -> None:
-        from zarr.core.buffer import default_buffer_prototype
-
         from ncore.stores.indexed_tar import IndexedTarStore
 
         self.location = location
-        self._prototype = default_buffer_prototype()
         # Keys of frames differ little; harder compression takes longer than the frames.
         self._store = IndexedTarStore(location, mode="w", index_preset=1, **(storage_options or {}))
 
     def write(self, key: str, value: bytes | memoryview) -> None:
-        self._store.set_sync(key, self._prototype.buffer.from_bytes(value))
+        self._store.write(key, value)
 
     def read(self, key: str) -> bytes | None:
-        value = self._store.get_sync(key, prototype=self._prototype)
-        return None if value is None else value.to_bytes()
+        return self._store.read(key) if self._store.holds(key) else None
 
     def zarr_store(self) -> "Store":
         return self._store
