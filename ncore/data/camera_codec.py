@@ -12,19 +12,23 @@ from ncore.data.external_distortion import (
 )
 
 
-def encode_camera_model_parameters(parameters: CameraModelParameters) -> dict[str, Any]:
+def encode_camera_model_parameters(
+    camera_model_parameters: CameraModelParameters,
+) -> dict[str, Any]:
     """Return type string and parameters, as the intrinsics component stores them."""
     encoded: dict[str, Any] = {
-        "camera_model_type": parameters.type(),
-        "camera_model_parameters": parameters.to_dict(),
+        "camera_model_type": camera_model_parameters.type(),
+        "camera_model_parameters": camera_model_parameters.to_dict(),
     }
-    if parameters.external_distortion_parameters is not None:
+    if camera_model_parameters.external_distortion_parameters is not None:
         # Also beside the parameters, where readers before nvidia-ncore 19.8 look for it.
-        encoded[EXTERNAL_DISTORTION_TYPE_KEY] = parameters.external_distortion_parameters.type()
+        encoded[EXTERNAL_DISTORTION_TYPE_KEY] = (
+            camera_model_parameters.external_distortion_parameters.type()
+        )
     return encoded
 
 
-def decode_camera_model_parameters(encoded: Mapping[str, Any]) -> CameraModelParameters:
+def decode_camera_model_parameters(encoded_parameters: Mapping[str, Any]) -> CameraModelParameters:
     """Return the camera model of what :func:`encode_camera_model_parameters` returned.
 
     Raises:
@@ -34,13 +38,16 @@ def decode_camera_model_parameters(encoded: Mapping[str, Any]) -> CameraModelPar
         InvalidDataError: a parameter is not allowed.
     """
     try:
-        type_name, parameters = encoded["camera_model_type"], encoded["camera_model_parameters"]
+        type_name, parameters = (
+            encoded_parameters["camera_model_type"],
+            encoded_parameters["camera_model_parameters"],
+        )
     except KeyError as error:
         raise MissingFieldError(f"encoded camera model parameters lack {error}") from None
     model = registered_camera_model(type_name)
     if not isinstance(parameters, Mapping):
         raise DataTypeError(f"{parameters!r} are no camera model parameters")
-    outer_type = encoded.get(EXTERNAL_DISTORTION_TYPE_KEY)
+    outer_type = encoded_parameters.get(EXTERNAL_DISTORTION_TYPE_KEY)
     if outer_type is not None:
         check_external_distortion_type(outer_type)
         distortion = parameters.get("external_distortion_parameters")

@@ -127,9 +127,11 @@ def decode_external_distortion(
     return _registry.get(type_name).from_dict(encoded)
 
 
-def external_distortion_parameters_field() -> Any:
+def external_distortion_parameters_field(
+    default: ExternalDistortionParameters | None = None,
+) -> Any:
     """Return the dataclass field of a camera model for its external distortion."""
-    return json_field(encode_external_distortion, decode_external_distortion)
+    return json_field(encode_external_distortion, decode_external_distortion, default=default)
 
 
 def check_external_distortion_type(type_name: str) -> None:

@@ -165,15 +165,15 @@ def _strictly_ordered(angles: npt.NDArray[np.float32], direction: SpinningDirect
 ConcreteLidarModelParametersUnion = Union[RowOffsetStructuredSpinningLidarModelParameters]  # noqa: UP007
 
 
-def encode_lidar_model_parameters(parameters: LidarModelParameters) -> dict[str, Any]:
+def encode_lidar_model_parameters(lidar_model_parameters: LidarModelParameters) -> dict[str, Any]:
     """Return type string and parameters, as the intrinsics component stores them."""
     return {
-        "lidar_model_type": parameters.type(),
-        "lidar_model_parameters": parameters.to_dict(),
+        "lidar_model_type": lidar_model_parameters.type(),
+        "lidar_model_parameters": lidar_model_parameters.to_dict(),
     }
 
 
-def decode_lidar_model_parameters(encoded: Mapping[str, Any]) -> LidarModelParameters:
+def decode_lidar_model_parameters(encoded_parameters: Mapping[str, Any]) -> LidarModelParameters:
     """Return the lidar model of what :func:`encode_lidar_model_parameters` returned.
 
     Raises:
@@ -182,7 +182,10 @@ def decode_lidar_model_parameters(encoded: Mapping[str, Any]) -> LidarModelParam
         InvalidDataError: a parameter is not allowed.
     """
     try:
-        type_name, parameters = encoded["lidar_model_type"], encoded["lidar_model_parameters"]
+        type_name, parameters = (
+            encoded_parameters["lidar_model_type"],
+            encoded_parameters["lidar_model_parameters"],
+        )
     except KeyError as error:
         raise MissingFieldError(f"encoded lidar model parameters lack {error}") from None
     model = _registry.get(type_name)

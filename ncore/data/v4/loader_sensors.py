@@ -163,7 +163,15 @@ class CameraSensor(Sensor[CameraSensorComponent.Reader], CameraSensorProtocol):
 
 
 class RayBundleSensor(Sensor[RayReaderT], RayBundleSensorProtocol):
-    """A sensor that measures along rays."""
+    """A sensor that measures along rays.
+
+    Args:
+        reader: reader of the sensor's frames.
+        pose_graph: poses of the sequence, or what makes them when they are needed.
+    """
+
+    def __init__(self, reader: RayReaderT, pose_graph: PoseGraph) -> None:
+        super().__init__(reader, pose_graph)
 
     @property
     def ray_bundle_reader(self) -> "BaseRayBundleSensorComponentReader":
