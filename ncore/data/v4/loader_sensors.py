@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ncore.data.v4.ray_bundle import BaseRayBundleSensorComponentReader
 
 ReaderT = TypeVar("ReaderT", bound=BaseSensorComponentReader)
-RayReaderT = TypeVar("RayReaderT", LidarSensorComponent.Reader, RadarSensorComponent.Reader)
+RayReaderT = TypeVar("RayReaderT", bound=LidarSensorComponent.Reader | RadarSensorComponent.Reader)
 PoseGraph = PoseGraphInterpolator | Callable[[], PoseGraphInterpolator]
 
 
