@@ -20,6 +20,9 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from ncore.transfer.digests import Digest
 from ncore.transfer.errors import TransferError
 
+Bytes = bytes | bytearray
+"""What was read: a buffer that whoever receives it only reads."""
+
 
 class Entry(NamedTuple):
     """One file of a root, as a listing tells of it.
@@ -100,10 +103,10 @@ class Payload:
     digest: Digest | None
     mtime: float | None
     replaces: Entry | None
-    data: bytes | None
-    open: Callable[[int, Iterable[bytes]], AsyncIterator[bytes]]
+    data: Bytes | None
+    open: Callable[[int, Iterable[bytes]], AsyncIterator[Bytes]]
 
-    def stream(self, offset: int = 0, prior: Iterable[bytes] = ()) -> AsyncIterator[bytes]:
+    def stream(self, offset: int = 0, prior: Iterable[bytes] = ()) -> AsyncIterator[Bytes]:
         """Return a fresh stream of the bytes from ``offset`` on, checked at its end.
 
         Args:
@@ -175,7 +178,7 @@ class Source(Protocol):
         """Return one entry by its exact key, None if there is none."""
         ...
 
-    async def read(self, entry: Entry) -> bytes:
+    async def read(self, entry: Entry) -> Bytes:
         """Return all bytes of one entry, unchecked.
 
         Used when ``entry.size`` is small.
@@ -186,7 +189,7 @@ class Source(Protocol):
         """
         ...
 
-    def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[bytes]:
+    def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[Bytes]:
         """Yield the bytes of one entry from ``offset`` on, unchecked."""
         ...
 

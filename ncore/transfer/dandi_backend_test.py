@@ -488,15 +488,6 @@ def test_the_environment_names_the_token_by_instance(monkeypatch):
         token_from_environment("dandi", {"DANDI_API_KEY": "a\nHost: evil"})
 
 
-def test_the_proxy_of_the_environment_is_used(monkeypatch):
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    session = HttpSession()
-    assert session._proxy_for("https://api.example/x") == "http://proxy.example:3128"
-    assert session._proxy_for("https://127.0.0.1/x") is None
-    assert session._proxy_for("http://api.example/x") is None
-
-
 def test_a_state_that_is_gone_is_not_replaced_by_another(server, tmp_path):
     zarr = server.archive.add_zarr("000001", "a.zarr", FILES)
     now = parse_location(f"{server.api_url}/zarr/{zarr.zarr_id}/")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from ncore.transfer.backend import Capabilities, Entry
+from ncore.transfer.backend import Bytes, Capabilities, Entry
 from ncore.transfer.dandi_client import DandiClient
 from ncore.transfer.digests import Digest, register_hasher
 from ncore.transfer.errors import TransferError, UnsupportedError
@@ -30,7 +30,7 @@ class _DandiEtag:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._at = 0
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: Bytes, /) -> None:
         view = memoryview(data)
         while view:
             piece = view[: self._part - self._at]
@@ -91,7 +91,7 @@ class DandiBlobSource:
         """See :meth:`ncore.transfer.backend.Source.read`."""
         return b"".join([chunk async for chunk in self.stream(entry)])
 
-    async def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[bytes]:
+    async def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[Bytes]:
         """See :meth:`ncore.transfer.backend.Source.stream`."""
         url = await self.client.redirect(f"/assets/{self._asset_id}/download/")
         headers = {"Range": f"bytes={offset}-"} if offset else {}

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
-from ncore.transfer.backend import Capabilities, Entry
+from ncore.transfer.backend import Bytes, Capabilities, Entry
 from ncore.transfer.dandi_client import DandiClient
 from ncore.transfer.dandi_listing import RangeLister
 from ncore.transfer.digests import Digest
@@ -84,19 +84,20 @@ class DandiZarrSource:
         found = await self._lister.first(key)
         return found if found is not None and found.key == key else None
 
-    async def read(self, entry: Entry) -> bytes:
+    async def read(self, entry: Entry) -> Bytes:
         """See :meth:`ncore.transfer.backend.Source.read`."""
         direct = await self._direct_url() if self._is_open else None
         if direct is not None:
             # The way of nearly every file, without the generators of the general one.
             headers = {"If-Match": f'"{entry.etag}"'} if entry.etag else {}
             try:
-                return await self.client.session.fetch(direct + quote_key(entry.key), headers)
+                url = direct + quote_key(entry.key)
+                return await self.client.session.fetch(url, headers, entry.size + 1)
             except (AccessDeniedError, EntryNotFoundError):
                 pass
         return b"".join([chunk async for chunk in self.stream(entry)])
 
-    async def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[bytes]:
+    async def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[Bytes]:
         """See :meth:`ncore.transfer.backend.Source.stream`."""
         headers = {}
         if entry.etag:

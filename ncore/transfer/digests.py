@@ -29,7 +29,7 @@ class Digest(NamedTuple):
 class Hasher(Protocol):
     """The part of ``hashlib``'s objects that is used here."""
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | bytearray, /) -> None:
         """Take the next bytes."""
 
     def hexdigest(self) -> str:
@@ -40,7 +40,7 @@ class _Crc32c:
     def __init__(self) -> None:
         self._value = 0
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | bytearray, /) -> None:
         self._value = google_crc32c.extend(self._value, bytes(data))
 
     def hexdigest(self) -> str:
@@ -82,7 +82,7 @@ def hasher(algorithm: str, size: int) -> Hasher:
         raise UnsupportedError(f"cannot compute a digest of type {algorithm!r}") from None
 
 
-def digest_of(data: bytes, algorithm: str) -> Digest:
+def digest_of(data: bytes | bytearray, algorithm: str) -> Digest:
     """Return the digest of bytes that are at hand."""
     h = hasher(algorithm, len(data))
     h.update(data)

@@ -27,7 +27,7 @@ from ncore.transfer.plan import Action, ActionKind, Extra, Planner, Policy
 from ncore.transfer.report import Report, Reporter, Silent
 from ncore.transfer.spool import ActionSpool
 
-_BATCH_BYTES = 32 << 20
+_BATCH_BYTES = 16 << 20
 _LOAD_IN_LINE = 1 << 16
 _LOADS_AT_ONCE = 8
 

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 _RENAME_NOREPLACE = 1  # linux/fs.h
 _RENAME_EXCL = 4  # sys/stdio.h of macOS
+_SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
+_OFFSET = ctypes.c_int64
 _PROBE = 64
 _UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 
@@ -35,6 +37,7 @@ _is_mac = sys.platform == "darwin"
 _renameat2 = _libc_function("renameatx_np" if _is_mac else "renameat2")
 _NO_REPLACE = _RENAME_EXCL if _is_mac else _RENAME_NOREPLACE
 _syncfs = _libc_function("syncfs")
+_sync_file_range = None if _is_mac else _libc_function("sync_file_range")
 
 
 def rename_new(name: str, new_name: str, *, from_dir: int, to_dir: int) -> None:
@@ -80,6 +83,15 @@ def sync_file_system(descriptor: int) -> None:
     if _syncfs is not None and _syncfs(descriptor) == 0:
         return
     os.sync()
+
+
+def begin_sync(descriptor: int) -> None:
+    """Have the system begin to bring a file onto the disk, and do not wait for it.
+
+    What is written while bytes still arrive need not be waited for at the end.
+    """
+    if _sync_file_range is not None:
+        _sync_file_range(descriptor, _OFFSET(0), _OFFSET(0), _SYNC_FILE_RANGE_WRITE)
 
 
 class Hop:

@@ -15,10 +15,8 @@ from html.parser import HTMLParser
 from itertools import islice
 from urllib.parse import unquote, urljoin, urlsplit
 
-import aiohttp
-
 from ncore.select.locations import HttpURL
-from ncore.transfer.backend import Capabilities, Entry
+from ncore.transfer.backend import Bytes, Capabilities, Entry
 from ncore.transfer.digests import Digest
 from ncore.transfer.errors import (
     AccessDeniedError,
@@ -27,7 +25,7 @@ from ncore.transfer.errors import (
     TransferError,
     UnsupportedError,
 )
-from ncore.transfer.http_session import HttpSession, shown_url
+from ncore.transfer.http_session import Answer, HttpSession, shown_url
 from ncore.transfer.keys import is_unsafe
 from ncore.transfer.zarr_keys import documents_of, keys_of, only_prefix
 
@@ -52,7 +50,7 @@ class _Http:
     @asynccontextmanager
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str] | None = None
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> AsyncIterator[Answer]:
         """Send a request; follow redirects, never from https to http."""
         for _ in range(_MOST_REDIRECTS + 1):
             success = (200, 206, *_REDIRECTS)
@@ -80,23 +78,21 @@ class _Http:
         """Return a small body and its type, None if there is none."""
         try:
             async with self._exchange("GET", url) as answer:
-                data = await answer.content.read(most + 1)
-                while len(data) <= most and (more := await answer.content.read(most)):
-                    data += more
+                data = await answer.read(most + 1)
                 if len(data) > most:
                     return None
-                return data, answer.headers.get("Content-Type", "")
+                return bytes(data), answer.headers.get("Content-Type", "")
         except (EntryNotFoundError, AccessDeniedError):
             # A bucket without leave to list answers 403 for what is not there.
             return None
 
-    async def _bytes(self, path: str, entry: Entry, offset: int) -> AsyncIterator[bytes]:
+    async def _bytes(self, path: str, entry: Entry, offset: int) -> AsyncIterator[Bytes]:
         headers = {"If-Match": entry.etag} if entry.etag else {}
         if offset:
             headers["Range"] = f"bytes={offset}-"
         async with self._exchange("GET", self._location.request_url(path), headers) as answer:
             skip = offset if answer.status == 200 else 0
-            async for chunk in answer.content.iter_chunked(1 << 20):
+            async for chunk in answer.chunks():
                 wanted = chunk[skip:]
                 skip = max(0, skip - len(chunk))
                 if wanted:
@@ -191,7 +187,7 @@ class HttpZarr(_Http):
         """Return all bytes of one entry."""
         return b"".join([chunk async for chunk in self._bytes(entry.key, entry, 0)])
 
-    async def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[bytes]:
+    async def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[Bytes]:
         """Yield the bytes of one entry from ``offset`` on."""
         async for chunk in self._bytes(entry.key, entry, offset):
             yield chunk
@@ -225,7 +221,7 @@ class HttpFile(_Http):
         """Return the file's bytes."""
         return b"".join([chunk async for chunk in self._bytes("", entry, 0)])
 
-    async def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[bytes]:
+    async def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[Bytes]:
         """Yield the file's bytes from ``offset`` on."""
         async for chunk in self._bytes("", entry, offset):
             yield chunk

@@ -33,6 +33,7 @@ _PAGE = 1000
 _CHUNK = 1 << 20
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # never wait for a named pipe
 _DIGESTS_AT_ONCE = 64
+_IN_THREAD = 1 << 18  # writing so many bytes takes longer than a hop
 
 
 class LocalBackend:
@@ -202,7 +203,8 @@ class LocalBackend:
         replace = payload.replaces is not None
         try:
             if payload.data is not None:
-                await self._hop.run(
+                call = self._hop.thread if len(payload.data) >= _IN_THREAD else self._hop.run
+                await call(
                     self._writer.write, payload.key, payload.data, payload.mtime, replace=replace
                 )
             else:

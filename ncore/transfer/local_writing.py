@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ncore.transfer.errors import EntryExistsError, TransferError, UnsafeKeyError
-from ncore.transfer.filesystem import rename_new, sync_file_system
+from ncore.transfer.filesystem import begin_sync, rename_new, sync_file_system
 from ncore.transfer.keys import check_key, show_key
 from ncore.transfer.local_listing import STAGING_SUFFIX
 
@@ -27,6 +27,8 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PART_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORIES = 128
+_SYNC_EARLY = 1 << 18
+_SYNC_PART = 8 << 20
 
 
 class Writer:
@@ -150,7 +152,9 @@ class Writer:
             self._made.add(path)
         return os.open(name, _DIRECTORY, dir_fd=parent)
 
-    def write(self, key: str, data: bytes, mtime: float | None, *, replace: bool) -> None:
+    def write(
+        self, key: str, data: bytes | bytearray, mtime: float | None, *, replace: bool
+    ) -> None:
         """Write a small file, whole."""
         check_key(key)
         above, _, name = key.rpartition("/")
@@ -160,6 +164,8 @@ class Writer:
             try:
                 _write_all(fd, data)
                 _set_mtime(fd, mtime)
+                if len(data) >= _SYNC_EARLY:
+                    begin_sync(fd)
             finally:
                 os.close(fd)
             with self.directory(above) as parent:
@@ -295,13 +301,16 @@ class Part:
             at += len(data)
             yield data
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes | bytearray) -> None:
         """Write the next bytes."""
         view = memoryview(data)
+        before = self.size
         while view:
             n = os.pwrite(self.fd, view, self.size)
             self.size += n
             view = view[n:]
+        if before // _SYNC_PART != self.size // _SYNC_PART:
+            begin_sync(self.fd)
 
     def truncate(self) -> None:
         """Begin afresh."""
@@ -315,7 +324,7 @@ class Part:
             self.fd = -1
 
 
-def _write_all(fd: int, data: bytes) -> None:
+def _write_all(fd: int, data: bytes | bytearray) -> None:
     n = os.write(fd, data) if data else 0
     while n < len(data):
         n += os.write(fd, memoryview(data)[n:])

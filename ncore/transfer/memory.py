@@ -94,7 +94,7 @@ class MemoryBackend:
         data = payload.data
         if data is None:
             data = b"".join([chunk async for chunk in payload.stream()])
-        self.entries[payload.key] = data
+        self.entries[payload.key] = bytes(data)
         self.mtimes[payload.key] = time.time() if payload.mtime is None else payload.mtime
         return digest_of(data, "md5")
 

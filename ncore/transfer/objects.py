@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ncore.itar.object_url import normalise_options
-from ncore.transfer.backend import Capabilities, DeleteFailure, Entry, Outcome, Payload
+from ncore.transfer.backend import Bytes, Capabilities, DeleteFailure, Entry, Outcome, Payload
 from ncore.transfer.digests import Digest, register_hasher
 from ncore.transfer.errors import (
     AccessDeniedError,
@@ -56,7 +56,7 @@ class _MultipartEtag:
         self._at = 0
         self._md5 = hashlib.md5(usedforsecurity=False)
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: Bytes, /) -> None:
         view = memoryview(data)
         while view:
             piece = view[: self._part - self._at]
@@ -208,7 +208,7 @@ class ObjectBackend:
         except Exception as e:
             raise self._translate(e, entry.key) from None
 
-    async def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[bytes]:
+    async def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[Bytes]:
         """Yield an object's bytes from ``offset`` on."""
         import obstore
 
@@ -256,7 +256,7 @@ class ObjectBackend:
     async def write(self, payload: Payload) -> Digest | None:
         """Put one object; in parts where it is large. It appears whole or not at all."""
         if payload.data is not None:
-            etag, size = await self._put(payload, payload.data), len(payload.data)
+            etag, size = await self._put(payload, bytes(payload.data)), payload.size
         elif 0 <= payload.size <= _PART:
             async with self._large:
                 data = b"".join([chunk async for chunk in payload.stream()])
@@ -291,7 +291,7 @@ class ObjectBackend:
         async def chunks() -> AsyncIterator[bytes]:
             try:
                 async for chunk in payload.stream():
-                    yield chunk
+                    yield bytes(chunk)
             except BaseException as e:
                 failure.append(e)
                 raise

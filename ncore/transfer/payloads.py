@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
-from ncore.transfer.backend import Entry, Payload, Source
+from ncore.transfer.backend import Bytes, Entry, Payload, Source
 from ncore.transfer.digests import Digest, Hasher, digest_of, hasher, is_known
 from ncore.transfer.errors import DigestMismatchError, EntryChangedError, TransferError
 from ncore.transfer.keys import show_key
@@ -124,7 +124,7 @@ class Payloads:
 
     async def _stream(
         self, sending: Sending, offset: int, prior: Iterable[bytes]
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncIterator[Bytes]:
         entry, expected = sending.entry, sending.payload.digest
         algorithms = {expected.algorithm} if expected else set()
         if self._also is not None and is_known(self._also):
@@ -164,13 +164,13 @@ class Payloads:
         )
 
 
-def _update_all(hashers: dict[str, Hasher], chunks: Iterable[bytes]) -> None:
+def _update_all(hashers: dict[str, Hasher], chunks: Iterable[Bytes]) -> None:
     for chunk in chunks:
         for h in hashers.values():
             h.update(chunk)
 
 
-async def _digest(data: bytes, algorithm: str) -> Digest:
+async def _digest(data: Bytes, algorithm: str) -> Digest:
     if len(data) >= _HASH_IN_THREAD:
         return await asyncio.to_thread(digest_of, data, algorithm)
     return digest_of(data, algorithm)

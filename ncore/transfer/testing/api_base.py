@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -80,7 +81,7 @@ class ApiBase:
         """Answer one request. ``/_traffic`` tells what was asked since it was last asked."""
         if request.path == "/_traffic":
             counts = {" ".join(key): n for key, n in self._traffic.counts.items()}
-            seen = {"requests": counts, "busy_seconds": self._traffic.busy_seconds}
+            seen = {"requests": counts, "cpu_seconds": time.process_time()}
             self._traffic.clear()
             return to_answer(seen)
         return await self._traffic.serve("api", request, lambda: self._answer(request))

@@ -117,7 +117,8 @@ class DandiServer:
 
 async def _listen(handler: _Handler) -> tuple[str, web.ServerRunner]:
     # The low-level server: routing and middlewares would double its cost.
-    runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0.1)
+    server = web.Server(handler, access_log=None, read_bufsize=1 << 20)
+    runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
     sock = socket.create_server(("127.0.0.1", 0), backlog=1024)
     await web.SockSite(runner, sock).start()

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -39,14 +38,12 @@ class Traffic:
     Attributes:
         log: Every request, oldest first (empty when ``keep_log`` is off).
         counts: Number of requests by ``(host, method)``.
-        busy_seconds: Time spent inside handlers, summed.
         faults: What is to go wrong; the first that hits a request applies.
         keep_log: Whether ``log`` is filled.
     """
 
     log: list[Seen] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    busy_seconds: float = 0.0
     faults: list[Fault] = field(default_factory=list)
     keep_log: bool = True
 
@@ -64,7 +61,6 @@ class Traffic:
         """Forget the requests seen so far (faults stay)."""
         self.log.clear()
         self.counts.clear()
-        self.busy_seconds = 0.0
 
     async def serve(
         self,
@@ -78,7 +74,7 @@ class Traffic:
         try:
             fault = next((f for f in self.faults if f.hits(host, method, target)), None)
             if fault is None:
-                answer: web.StreamResponse = await self._timed(handler)
+                answer: web.StreamResponse = await handler()
             else:
                 answer = await self._fail(fault, request, handler)
             status = answer.status
@@ -88,12 +84,6 @@ class Traffic:
             if self.keep_log:
                 seen = Seen(host, method, target, status, request.headers.get("Authorization"))
                 self.log.append(seen)
-
-    async def _timed(self, handler: Callable[[], Awaitable[web.Response]]) -> web.Response:
-        begun = time.perf_counter()
-        answer = await handler()
-        self.busy_seconds += time.perf_counter() - begun
-        return answer
 
     async def _fail(
         self,
