@@ -12,6 +12,8 @@ project's ``ncore`` must not be found; all others in one with this project.
 
 import asyncio
 import gc
+import importlib
+import importlib.util
 import json
 import mmap
 import os
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+import types
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +34,20 @@ from benchmarks.store_contest import contest
 warnings.simplefilter("ignore")
 
 VALUE = 300_000
+
+
+def wids_tar() -> Any:
+    """Return wids' reader of a mapped tar, ``None`` where there is none.
+
+    The package itself imports torch, which its reader needs not.
+    """
+    found = importlib.util.find_spec("wids")
+    if found is None:
+        return None
+    package = types.ModuleType("wids")
+    package.__path__ = list(found.submodule_search_locations or [])
+    sys.modules["wids"] = package
+    return importlib.import_module("wids.wids_mmtar").MMIndexedTar
 
 
 def raw(directory: str, rounds: int) -> dict[str, Any]:
@@ -70,12 +87,9 @@ def raw(directory: str, rounds: int) -> dict[str, Any]:
         "ncore view touched": lambda key: touch(store.view(key)),
         "ncore view": store.view,
     }
-    try:
-        from wids.wids_mmtar import MMIndexedTar
-    except ImportError:
-        pass
-    else:
-        tar = MMIndexedTar(f"{directory}/values.tar", verbose=False)
+    mapped_tar = wids_tar()
+    if mapped_tar is not None:
+        tar = mapped_tar(f"{directory}/values.tar", verbose=False)
         names = {
             name.decode() if isinstance(name, bytes) else name: i
             for i, name in enumerate(tar.names())
@@ -126,16 +140,22 @@ def through_zarr(directory: str, rounds: int, fused: bool) -> dict[str, Any]:
         zarr.config.set({"codec_pipeline.path": "zarr.core.codec_pipeline.FusedCodecPipeline"})
     base = Path(directory, f"zarr-{zarr.__version__}")
     count = 200
+    ours, mapped = "ncore IndexedTarStore", "ncore, memory_map=True"
     places = {
-        "ncore IndexedTarStore": base / "a.itar",
+        ours: base / "a.itar",
+        mapped: base / "a.itar",
         "LocalStore": base / "a",
         "ZipStore": base / "a.zip",
         "ObjectStore": base / "o",
     }
     makers: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
-        "ncore IndexedTarStore": (
+        ours: (
             lambda: IndexedTarStore(base / "a.itar", "w"),
             lambda: IndexedTarStore(base / "a.itar"),
+        ),
+        mapped: (
+            lambda: IndexedTarStore(base / "a.itar", "w"),
+            lambda: IndexedTarStore(base / "a.itar", memory_map=True),
         ),
         "MemoryStore": (MemoryStore, MemoryStore),
         "LocalStore": (
@@ -153,7 +173,9 @@ def through_zarr(directory: str, rounds: int, fused: bool) -> dict[str, Any]:
     }
     if not base.exists():
         base.mkdir()
-    data = np.random.default_rng(0).integers(0, 256, VALUE, "u1")
+    # Each its own: MemoryStore of zarr 3.1 keeps the caller's array, which would otherwise be
+    # one for all and stay in the processor's cache.
+    data = np.random.default_rng(0).integers(0, 256, (count, VALUE), "u1")
     arrays: dict[str, dict[str, Any]] = {}
     for name, (make, reopen) in makers.items():
         store = None
@@ -161,7 +183,7 @@ def through_zarr(directory: str, rounds: int, fused: bool) -> dict[str, Any]:
             store = make()
             root = zarr.create_group(store)
             for i in range(count):
-                root.create_array(f"f{i}", data=data, chunks=(VALUE,), compressors=None)
+                root.create_array(f"f{i}", data=data[i], chunks=(VALUE,), compressors=None)
             if name != "MemoryStore":
                 store.close()
         group = zarr.open_group(store if name == "MemoryStore" else reopen(), mode="r")
@@ -171,9 +193,30 @@ def through_zarr(directory: str, rounds: int, fused: bool) -> dict[str, Any]:
         return lambda key: opened[key][...]
 
     keys = [f"f{i}" for i in range(count)]
+    synchronous = sync_calls(arrays[ours]["f0"])
     readers = {name: reading(opened) for name, opened in arrays.items()}
     seconds = contest(readers, keys, rounds, batch=5)
-    return {"zarr": zarr.__version__, "count": count, "seconds": seconds}
+    return {
+        "zarr": zarr.__version__, "count": count, "seconds": seconds, "synchronous": synchronous,
+    }  # fmt: skip
+
+
+def sync_calls(array: Any) -> dict[str, int]:
+    """Count how zarr asks our store for the chunk of an array."""
+    store = array.store
+    calls = {"get": 0, "get_sync": 0}
+    for name in calls:
+        kept = getattr(store, name)
+
+        def counting(*args: Any, name: str = name, kept: Any = kept, **options: Any) -> Any:
+            calls[name] += 1
+            return kept(*args, **options)
+
+        setattr(store, name, counting)
+    array[...]
+    for name in calls:
+        delattr(store, name)
+    return calls
 
 
 def keys_of(count: int) -> list[str]:
@@ -247,6 +290,31 @@ def nvidia_open_keys(path: str, rounds: int, count: int) -> dict[str, Any]:
     from ncore.impl.data.stores import IndexedTarStore
 
     return _opening(lambda: IndexedTarStore(path, index_tail_read_size=None), rounds, count)
+
+
+def open_and_read(path: str, key: str, rounds: int, nvidia: bool = False) -> dict[str, Any]:
+    """Open an archive of many keys and read one value."""
+    if nvidia:
+        from ncore.impl.data.stores import IndexedTarStore
+
+        def run() -> None:
+            IndexedTarStore(path, index_tail_read_size=None)[key]
+    else:
+        from ncore.stores.indexed_tar import IndexedTarStore
+
+        def run() -> None:
+            IndexedTarStore(path, index_tail_read_size=None).read(key)
+
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return {"seconds": sorted(times)[len(times) // 2]}
+
+
+def nvidia_open_and_read(**request: Any) -> dict[str, Any]:
+    return open_and_read(**request, nvidia=True)
 
 
 def first_read(path: str, key: str) -> dict[str, Any]:
@@ -343,43 +411,74 @@ def memory(directory: str, megabytes: int) -> dict[str, Any]:
 
 
 def remote(directory: str, latency: float) -> dict[str, Any]:
-    """1,000 values behind a server that takes 20 ms an answer."""
+    """Values behind a server that takes 20 ms an answer: 1,000 of 50 KB, 20,000 of 2 KB."""
     from ncore.itar.location import open_source
     from ncore.itar.reader import ItarReader
 
-    path = f"{directory}/remote.itar"
+    files = ("remote.itar", "many.itar")
     server = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.store_server", path, str(latency)],
+        [
+            sys.executable, "-m", "benchmarks.store_server", str(latency),
+            *(f"{directory}/{file}" for file in files),
+        ],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert server.stdout is not None
+    )  # fmt: skip
+    tell, told = server.stdin, server.stdout
+    assert tell is not None
+    assert told is not None
     try:
-        url = server.stdout.readline().strip()
-        with ItarReader(path) as local:
-            keys = sorted(local, key=lambda key: local.entry(key).offset)
-        found: dict[str, Any] = {"keys": len(keys)}
-        shuffled = random.Random(3).sample(keys, len(keys))
+        url = told.readline().strip()
+        found: dict[str, Any] = {}
 
-        def timed(name: str, run: Callable[[ItarReader], object], **options: Any) -> None:
-            with ItarReader(open_source(url, **options), index_tail_read_size=64 << 10) as reader:
-                start = time.perf_counter()
+        def requests() -> int:
+            tell.write("\n")
+            tell.flush()
+            return int(told.readline())
+
+        def timed(
+            name: str, file: str, run: Callable[[ItarReader], object], **options: Any
+        ) -> None:
+            before = requests()
+            start = time.perf_counter()
+            # Room for both indexes, and for few values.
+            reader = ItarReader(open_source(f"{url}/{file}", **options), 128 << 10)
+            opened = time.perf_counter()
+            asked = requests()
+            with reader:
+                begun = time.perf_counter()
                 run(reader)
-                found[name] = time.perf_counter() - start
+                found[name] = {
+                    "seconds": time.perf_counter() - begun,
+                    "requests": requests() - asked,
+                    "open": opened - start,
+                    "open requests": asked - before,
+                }
 
-        some = keys[:200]
-        timed("loop", lambda r: [r.read(k) and None for k in some], read_ahead=0)
-        found["loop"] *= len(keys) / len(some)  # a fifth of it tells
-        timed("read-ahead", lambda r: [r.read(k) and None for k in keys])
-        timed("read_many", lambda r: r.read_many(keys) and None)
-        timed("random read_many", lambda r: r.read_many(shuffled) and None)
-        for width in (1, 4, 16, 64):
-            timed(
-                f"random, {width} at once",
-                lambda r: r.read_many(shuffled[:320]) and None,
-                concurrency=width,
-                coalesce_gap=-1,
-            )
+        def measure(file: str) -> None:
+            with ItarReader(f"{directory}/{file}") as local:
+                keys = sorted(local, key=lambda key: local.entry(key).offset)
+            shuffled = random.Random(3).sample(keys, len(keys))
+            some = keys[:200]
+            timed(f"{file} loop", file, lambda r: [r.read(k) and None for k in some], read_ahead=0)
+            # A part of it tells.
+            for field in ("seconds", "requests"):
+                found[f"{file} loop"][field] *= len(keys) / len(some)
+            timed(f"{file} read-ahead", file, lambda r: [r.read(k) and None for k in keys])
+            timed(f"{file} read_many", file, lambda r: r.read_many(keys) and None)
+            timed(f"{file} random read_many", file, lambda r: r.read_many(shuffled) and None)
+            for width in (1, 4, 16, 64):
+                timed(
+                    f"{file} random, {width} at once",
+                    file,
+                    lambda r: r.read_many(shuffled[:320]) and None,
+                    concurrency=width,
+                    coalesce_gap=-1,
+                )
+
+        for file in files:
+            measure(file)
         return found
     finally:
         server.kill()

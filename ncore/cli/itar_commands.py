@@ -220,7 +220,7 @@ def do_repack(args: argparse.Namespace, out: Output) -> None:
         report = repack(
             args.archive,
             args.target,
-            digests=("crc32c", "md5") if args.md5 else ("crc32c",),
+            digests=("crc32c", "md5") if args.md5 else None,
             index_preset=args.index_preset,
             overwrite=args.overwrite,
             storage_options=options,

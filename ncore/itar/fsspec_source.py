@@ -39,6 +39,8 @@ class FsspecSource(RemoteSource):
             self._fs, self._path = fsspec.core.url_to_fs(url, **self._options)
         except (ValueError, ImportError, TypeError) as error:
             raise ItarOptionError(f"{self.name}: {error}") from None
+        except Exception as error:  # some connect already
+            raise self._translate(error) from None
 
     def _open(self, tail: int) -> tuple[bytes, Version]:
         try:
@@ -72,7 +74,10 @@ class FsspecSource(RemoteSource):
             return ItarNotFoundError(f"{self.name}: no such file")
         if isinstance(error, PermissionError):
             return ItarAccessError(f"{self.name}: access is refused; check the credentials")
-        return ItarIOError(f"{self.name}: cannot be read ({type(error).__name__})")
+        return ItarIOError(
+            f"{self.name}: cannot be read ({type(error).__name__}); check the address and the "
+            "network"
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
         return FsspecSource, (self._url, self._options, self._tuning)

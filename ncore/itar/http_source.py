@@ -7,8 +7,9 @@ forked children, in which that client's threads do not exist.
 
 import os
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from ncore.itar.errors import ItarAccessError, ItarIOError, ItarNotFoundError, ItarRangeError
 from ncore.itar.object_url import redact
@@ -18,7 +19,23 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
 
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+)\Z")
+_SECONDS = re.compile(r"\d{1,6}\Z", re.ASCII)
 _RETRIED = (429, 500, 502, 503, 504)
+_TRIES = 6
+_PAUSE = 0.1
+"""Seconds before the second try; doubled before each further one."""
+_PAUSE_MOST = 60
+"""Seconds at most that a server may ask to wait."""
+_REDIRECTS = 10
+_T = TypeVar("_T")
+
+
+class _PassingError(Exception):
+    """The server says that it cannot answer just now, and perhaps after how many seconds it can."""
+
+    def __init__(self, message: str, after: float) -> None:
+        super().__init__(message)
+        self.after = after
 
 
 class HttpSource(RemoteSource):
@@ -51,6 +68,9 @@ class HttpSource(RemoteSource):
         self._manager = None
 
     def _open(self, tail: int) -> tuple[bytes, Version]:
+        return self._attempt(lambda: self._open_once(tail))
+
+    def _open_once(self, tail: int) -> tuple[bytes, Version]:
         response = self._request(f"bytes=-{tail}", {})
         try:
             if response.status == 416:
@@ -65,6 +85,9 @@ class HttpSource(RemoteSource):
         return data, _version(response, size)
 
     def _get(self, start: int, stop: int, version: Version) -> bytes:
+        return self._attempt(lambda: self._get_once(start, stop, version))
+
+    def _get_once(self, start: int, stop: int, version: Version) -> bytes:
         condition = {"If-Match": version.strong_etag} if version.strong_etag else {}
         response = self._request(f"bytes={start}-{stop - 1}", condition)
         try:
@@ -78,20 +101,36 @@ class HttpSource(RemoteSource):
         finally:
             response.release_conn()
 
-    def _request(self, byte_range: str, condition: Mapping[str, str]) -> "BaseHTTPResponse":
+    def _attempt(self, once: Callable[[], _T]) -> _T:
+        """Call ``once`` again, after a while, where the network or the server fails in passing.
+
+        Not by urllib3's own retries: it logs each with the URL's query, which may be a
+        signature, and does not repeat what breaks off in the body.
+        """
         from urllib3.exceptions import HTTPError
 
+        for left in reversed(range(_TRIES)):
+            pause = _PAUSE * 2 ** (_TRIES - 1 - left)
+            try:
+                return once()
+            except _PassingError as error:
+                if not left:
+                    raise ItarIOError(str(error)) from None
+                pause = max(pause, min(error.after, _PAUSE_MOST))
+            except HTTPError as error:
+                # urllib3's text holds the URL with its query.
+                if not left:
+                    raise ItarIOError(
+                        f"{self.name}: cannot be reached ({type(error).__name__}); check the "
+                        "address and the network"
+                    ) from None
+            time.sleep(pause)
+        raise AssertionError
+
+    def _request(self, byte_range: str, condition: Mapping[str, str]) -> "BaseHTTPResponse":
         headers = {"Accept-Encoding": "identity", **self._headers, "Range": byte_range, **condition}
-        try:
-            response = self._pools().request(
-                "GET", self._url, headers=headers, preload_content=False
-            )
-        except HTTPError as error:
-            # urllib3's text holds the URL with its query, which may be a signature.
-            raise ItarIOError(
-                f"{self.name}: cannot be reached ({type(error).__name__}); check the address "
-                "and the network"
-            ) from None
+        pools = self._pools()
+        response = pools.request("GET", self._url, headers=headers, preload_content=False)
         if response.status < 400 or response.status in (412, 416):
             return response
         response.close()
@@ -104,7 +143,11 @@ class HttpSource(RemoteSource):
                 f"{self.name}: the server refuses it (HTTP {response.status}); check the "
                 "credentials, or whether a signed URL has expired"
             )
-        raise ItarIOError(f"{self.name}: the server answered HTTP {response.status}")
+        message = f"{self.name}: the server answered HTTP {response.status}"
+        if response.status in _RETRIED:
+            after = response.headers.get("Retry-After", "")
+            raise _PassingError(message, int(after) if _SECONDS.match(after) else 0)
+        raise ItarIOError(message)
 
     def _span(self, response: "BaseHTTPResponse") -> tuple[int, int, int]:
         """Return start, stop and the object's size as the answer states them."""
@@ -130,10 +173,12 @@ class HttpSource(RemoteSource):
                 maxsize=self._tuning.concurrency,
                 timeout=urllib3.Timeout(self._timeout),
                 retries=urllib3.Retry(
-                    total=5,
-                    backoff_factor=0.1,
-                    status_forcelist=_RETRIED,
-                    raise_on_status=False,
+                    total=_REDIRECTS,
+                    connect=0,
+                    read=0,
+                    status=0,
+                    other=0,
+                    respect_retry_after_header=False,
                     remove_headers_on_redirect=("Authorization", "Cookie", *self._headers),
                 ),
             )

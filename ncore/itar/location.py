@@ -67,6 +67,14 @@ def open_source(location: str | os.PathLike[str], **options: Any) -> ByteSource:
     return FsspecSource(url, options, tuning)
 
 
+def check_writable(url: str) -> None:
+    """Raise ItarOptionError if nothing can be written at a URL of such a scheme."""
+    if scheme_of(url) in ("http", "https"):
+        raise ItarOptionError(
+            f"{redact(url)}: http is for reading; write a local file or to an object store"
+        )
+
+
 def upload(
     path: str | os.PathLike[str],
     url: str,
@@ -89,12 +97,9 @@ def upload(
         ItarOptionError: the URL cannot be written to.
         ItarIOError: the upload failed; nothing changed at the URL.
     """
+    check_writable(url)
     settings = {n: v for n, v in (options or {}).items() if n not in TUNING_OPTIONS}
     scheme = scheme_of(url)
-    if scheme in ("http", "https"):
-        raise ItarOptionError(
-            f"{redact(url)}: http is for reading; write a local file or to an object store"
-        )
     if scheme in OBJECT_SCHEMES:
         _upload_object(path, url, settings, overwrite)
     else:
@@ -137,6 +142,8 @@ def _upload_fsspec(
         fs, target = fsspec.core.url_to_fs(url, **settings)
     except (ValueError, ImportError, TypeError) as error:
         raise ItarOptionError(f"{redact(url)}: {error}") from None
+    except Exception as error:  # some connect already
+        raise ItarIOError(f"{redact(url)}: cannot be reached ({type(error).__name__})") from None
     if not overwrite and fs.exists(target):
         raise ItarExistsError(f"{redact(url)}: exists already")
     beside = f"{target}.partial-{os.getpid()}"

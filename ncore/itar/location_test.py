@@ -1,14 +1,23 @@
 """Archives in object stores: read, replaced, uploaded; against moto and rclone."""
 
 import random
+import tempfile
 
 import pytest
 
 from ncore.errors import NcoreError
-from ncore.itar.errors import ItarAccessError, ItarChangedError, ItarExistsError, ItarNotFoundError
+from ncore.itar.errors import (
+    ItarAccessError,
+    ItarChangedError,
+    ItarExistsError,
+    ItarIOError,
+    ItarNotFoundError,
+    ItarOptionError,
+)
 from ncore.itar.location import is_remote, local_path, open_source, upload
 from ncore.itar.remote_test import in_child
 from ncore.itar.testing.s3_server import moto_server, options, rclone_server
+from ncore.itar.writer import ItarWriter
 
 DATA = random.Random(0).randbytes(300_000)
 
@@ -100,6 +109,19 @@ def test_a_wrong_secret_is_refused(tmp_path, file):
 def test_http_is_not_written_to(file):
     with pytest.raises(NcoreError, match="http is for reading"):
         upload(file, "https://example.org/x.itar?sig=secret")
+
+
+def test_http_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(ItarOptionError, match="http is for reading"):
+        ItarWriter("https://example.org/x.itar?sig=secret")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("use", [open_source, lambda url: upload(__file__, url)])
+def test_a_file_system_that_connects_at_once_and_cannot(use):
+    with pytest.raises(ItarIOError, match=r"ftp://127\.0\.0\.1:9/x\.itar: cannot be re"):
+        use("ftp://user:secret@127.0.0.1:9/x.itar")
 
 
 def test_fsspec_upload(file):

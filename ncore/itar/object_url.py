@@ -67,7 +67,8 @@ def split_object_url(url: str) -> tuple[str, str]:
         host, _, key = rest.partition("/")
         root = f"{scheme}://{host}"
     if not key or root.endswith("://"):
-        raise ItarOptionError(f"{redact(url)}: names no object; give scheme://bucket/key")
+        shown = redact(url) if parts.netloc else f"{scheme}://{key}"
+        raise ItarOptionError(f"{shown}: names no object; give scheme://bucket/key")
     return root, key
 
 

@@ -7,8 +7,16 @@ from pathlib import Path
 
 from ncore.itar.deferred_journal import journal_path, read_journal
 from ncore.itar.durable import sync_file
-from ncore.itar.errors import ItarError, ItarExistsError, ItarFormatError, ItarNotFoundError
+from ncore.itar.errors import (
+    ItarError,
+    ItarExistsError,
+    ItarFormatError,
+    ItarNotFoundError,
+    ItarOptionError,
+)
+from ncore.itar.location import is_remote, local_path
 from ncore.itar.lock import WriterLock
+from ncore.itar.object_url import redact
 from ncore.itar.partial_target import partial_path
 from ncore.itar.reader import ItarReader
 from ncore.itar.scan import ScanReport, scan_members
@@ -71,9 +79,10 @@ def recover(
         ItarNotFoundError: neither ``path`` nor its partial file exists.
         ItarExistsError: ``output`` exists and may not be replaced.
         ItarLockedError: the writer of the partial file is still at work.
+        ItarOptionError: ``path`` is the URL of something else than a local file.
         ItarError: there is nothing in it to recover.
     """
-    damaged = _find_source(Path(path))
+    damaged = _find_source(path)
     archive = Path(output)
     if archive.exists() and archive.samefile(damaged):
         raise ItarError(f"{damaged}: recover into another file; this one is only read")
@@ -138,7 +147,7 @@ def survey(path: str | os.PathLike[str]) -> RecoveryReport:
     Raises:
         ItarNotFoundError: neither ``path`` nor its partial file exists.
     """
-    damaged = _find_source(Path(path))
+    damaged = _find_source(path)
     report = RecoveryReport(str(damaged), "")
     deferred = read_journal(journal_path(damaged))
     with FileSource(damaged) as source:
@@ -150,7 +159,12 @@ def survey(path: str | os.PathLike[str]) -> RecoveryReport:
     return report
 
 
-def _find_source(path: Path) -> Path:
+def _find_source(location: str | os.PathLike[str]) -> Path:
+    if is_remote(location):
+        raise ItarOptionError(
+            f"{redact(os.fspath(location))}: recovery needs a local file; download it first"
+        )
+    path = Path(local_path(location))
     for candidate in (path, partial_path(path)):
         if candidate.is_file():
             return candidate

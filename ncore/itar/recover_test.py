@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ncore.itar.errors import ItarError, ItarExistsError, ItarLockedError, ItarNotFoundError
+from ncore.itar.errors import (
+    ItarError,
+    ItarExistsError,
+    ItarLockedError,
+    ItarNotFoundError,
+    ItarOptionError,
+)
 from ncore.itar.reader import ItarReader
 from ncore.itar.recover import recover
 from ncore.itar.scan import ScanReport, scan_members
@@ -172,3 +178,8 @@ def test_the_partial_file_is_only_read_also_under_its_own_name(tmp_path):
     assert recover(partial, path, overwrite=True).members == 2
     names = sorted(item.name for item in tmp_path.iterdir())
     assert names == ["a.itar", "a.itar.partial", "a.itar.partial.deferred"]
+
+
+def test_only_local_files_are_recovered(tmp_path):
+    with pytest.raises(ItarOptionError, match=r"https://host/f\.itar: .*download it first"):
+        recover("https://user:secret@host/f.itar?sig=x", tmp_path / "out")

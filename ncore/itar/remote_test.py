@@ -14,6 +14,7 @@ from ncore.itar.errors import (
     ItarAccessError,
     ItarChangedError,
     ItarClosedError,
+    ItarIOError,
     ItarNotFoundError,
     ItarRangeError,
 )
@@ -179,6 +180,41 @@ def test_passing_failures_are_retried(url, server):
     server.failures = [503, 500]
     opened(url)
     assert len(server.requests) == 3
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(url, server):
+    source = opened(url, read_ahead=0)
+    server.broken_off = 2
+    assert source.read(1000, 5000) == DATA[1000:6000]
+    assert len(server.requests) == 1 + 3
+
+
+def test_retries_log_no_secrets(server, caplog, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    caplog.set_level("INFO")
+    server.failures = [503, 500]
+    server.broken_off = 1
+    opened(f"{server.url}/a%20b/x.itar?sig=secret")
+    with pytest.raises(ItarIOError, match="cannot be reached") as caught:
+        open_source("http://user:secret@127.0.0.1:9/x?sig=secret").read_tail(10)
+    assert "secret" not in str(caught.value)
+    server.failures = [503] * 6
+    with pytest.raises(ItarIOError, match="the server answered HTTP 503"):
+        open_source(f"{server.url}/a%20b/x.itar?sig=secret").read_tail(10)
+    assert "secret" not in caplog.text
+
+
+def test_a_server_says_when_to_come_again(server, monkeypatch):
+    pauses = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    server.failures = [429, 503]
+    server.retry_after = "7"
+    opened(f"{server.url}/a%20b/x.itar?sig=secret")
+    assert pauses == [7, 7]
+    server.failures = [429]
+    server.retry_after = "99999"
+    opened(f"{server.url}/a%20b/x.itar?sig=secret")
+    assert pauses[2:] == [60]
 
 
 def test_an_unreachable_server_is_an_error_without_secrets():

@@ -1,3 +1,5 @@
+import hashlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from ncore.itar.errors import ItarDigestError, ItarExistsError, ItarNotFoundError
 from ncore.itar.reader import ItarReader
 from ncore.itar.repack import repack
+from ncore.itar.verify import verify
 from ncore.itar.writer import ItarWriter
 
 MEMBERS = {f"k{i}": b"%d" % i * 300 for i in range(10)}
@@ -50,3 +53,40 @@ def test_damage_is_not_laundered(archive: Path, tmp_path: Path) -> None:
     with pytest.raises(ItarNotFoundError):
         repack(tmp_path / "none.itar")
     assert [path.name for path in tmp_path.iterdir()] == ["f.itar"]
+
+
+def test_digests_that_are_there_stay(archive: Path) -> None:
+    repack(archive, digests=("md5",))
+    assert ItarReader(archive).entry("k1").crc32c is None
+    repack(archive)
+    entry = ItarReader(archive).entry("k1")
+    assert entry.md5 == hashlib.md5(MEMBERS["k1"]).digest()
+    assert entry.crc32c is not None
+    assert verify(archive).ok
+
+
+def test_damage_that_only_the_md5_shows(archive: Path) -> None:
+    repack(archive, digests=("md5",))
+    data = bytearray(archive.read_bytes())
+    data[ItarReader(archive).entry("k4").offset] ^= 1
+    archive.write_bytes(data)
+    with pytest.raises(ItarDigestError, match=r"'k4' is damaged \(its MD5"):
+        repack(archive)
+
+
+def test_large_payloads_pass_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["ncore.itar.repack"], "_PIECE", 1000)
+    path = tmp_path / "f.itar"
+    members = {f"k{i}": bytes([i]) * (i * 500) for i in range(6)}
+    with ItarWriter(path, digests=("crc32c", "md5")) as writer:
+        for key, value in members.items():
+            writer.set(key, value)
+    before = path.read_bytes()
+    repack(path)
+    assert path.read_bytes() == before
+    data = bytearray(before)
+    data[ItarReader(path).entry("k5").offset + 2499] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ItarDigestError, match="'k5' is damaged"):
+        repack(path)
+    assert path.read_bytes() == data

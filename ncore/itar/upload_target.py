@@ -8,7 +8,7 @@ from typing import Any
 
 from ncore.itar.errors import ItarError, ItarExistsError, ItarIOError, ItarNotFoundError
 from ncore.itar.files import Files
-from ncore.itar.location import open_source, upload
+from ncore.itar.location import check_writable, open_source, upload
 from ncore.itar.object_url import redact
 
 
@@ -32,7 +32,9 @@ class UploadTarget:
 
         Raises:
             ItarExistsError: ``exclusive`` and there is one.
+            ItarOptionError: nothing can be written at such a URL.
         """
+        check_writable(url)
         self.name = redact(url)
         self._url = url
         self._options = dict(options)

@@ -62,9 +62,7 @@ class ItarWriter:
             ItarNotFoundError: its directory does not exist; mode ``r+`` and it does not.
             ItarOptionError: modes ``r+`` and ``a`` of an archive at a URL.
         """
-        unknown = set(digests) - {"crc32c", "md5"}
-        if unknown:
-            raise ValueError(f"unknown digest {sorted(unknown)[0]!r}; known: crc32c, md5")
+        _check_digests(digests)
         if mode not in ("w", "x", "r+", "a"):
             raise ValueError(f"mode {mode!r} is none of w, x, r+, a")
         remote = is_remote(path)
@@ -77,16 +75,24 @@ class ItarWriter:
         self._target = open_target(self.path, str(path), mode, storage_options or {}, files)
         self._log = MemberLog(self._target.file, self._target.start)
         index = self._target.index
-        self._entries = (
-            EntryTable(with_crc32c="crc32c" in digests, with_md5="md5" in digests)
-            if index is None
-            else EntryTable.of(index)
-        )
+        self._entries = _table(digests) if index is None else EntryTable.of(index)
         self.changed = index is None
         """Whether closing has anything to write. A new archive is written even if empty."""
         self.file_size = 0
         """Bytes of the finished archive; known once it is closed."""
         self._state = "open"
+
+    def choose_digests(self, *digests: Digest) -> None:
+        """Say anew which checksums a new archive gets, before its first member.
+
+        Raises:
+            ItarError: it has members already.
+        """
+        _check_digests(digests)
+        with self._lock:
+            if self._target.index is not None or self._entries.rows:
+                raise ItarError(f"{self.path}: has members already, and their checksums")
+            self._entries = _table(digests)
 
     # Reading what was written
 
@@ -399,6 +405,16 @@ class ItarWriter:
 
 
 _crc32c = crc32c
+
+
+def _check_digests(digests: Sequence[Digest]) -> None:
+    unknown = set(digests) - {"crc32c", "md5"}
+    if unknown:
+        raise ValueError(f"unknown digest {sorted(unknown)[0]!r}; known: crc32c, md5")
+
+
+def _table(digests: Sequence[Digest]) -> EntryTable:
+    return EntryTable(with_crc32c="crc32c" in digests, with_md5="md5" in digests)
 
 
 def _header(key: str, size: int) -> bytes:

@@ -29,6 +29,8 @@ class RangeServer:
         partial_status: status of a partial answer; some servers say 200.
         etags: whether answers carry one; ``If-Match`` is honoured only then.
         failures: statuses to answer the next requests with, first one first.
+        retry_after: sent with these, if any.
+        broken_off: how many of the next answers with a body end in the middle of it.
     """
 
     def __init__(self, objects: dict[str, bytes] | None = None) -> None:
@@ -40,6 +42,8 @@ class RangeServer:
         self.partial_status = 206
         self.etags = True
         self.failures: list[int] = []
+        self.retry_after = ""
+        self.broken_off = 0
         self.under_way = 0
         self.most_under_way = 0
         self._lock = threading.Lock()
@@ -105,7 +109,8 @@ def _handler(server: RangeServer) -> type[BaseHTTPRequestHandler]:
                 if server.latency:
                     time.sleep(server.latency)
                 if failure is not None:
-                    self._answer(failure, b"", {}, body)
+                    wait = {"Retry-After": server.retry_after} if server.retry_after else {}
+                    self._answer(failure, b"", wait, body)
                 else:
                     self._answer(*self._content(path, asked), body=body)
                 self.wfile.flush()
@@ -141,6 +146,10 @@ def _handler(server: RangeServer) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
+            if body and len(data) > 1 and server.broken_off:
+                server.broken_off -= 1
+                data = data[: len(data) // 2]
+                self.close_connection = True
             if body:
                 self.wfile.write(data)
 
