@@ -88,7 +88,7 @@ def _add_looking(add: Add) -> None:
     )
     _add_archive(tree)
     tree.add_argument("path", metavar="PATH", nargs="?", default="", help="a node within")
-    tree.add_argument("--depth", type=int, metavar="N", help="levels below it (default: all)")
+    tree.add_argument("--depth", type=_depth, metavar="N", help="levels below it (default: all)")
 
     picture = add(
         "map",
@@ -114,6 +114,12 @@ def _add_looking(add: Add) -> None:
         "--url", metavar="URL", help="where readers will find ARCHIVE (default: where it is)"
     )
     refs.add_argument("--overwrite", action="store_true", help="replace what is at TARGET")
+
+
+def _depth(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of levels")
+    return int(text)
 
 
 def _add_making(add: Add) -> None:

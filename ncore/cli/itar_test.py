@@ -86,6 +86,7 @@ def test_tree(here, run):
     assert "└── g\n    └── b  100 int32  chunks 10  bytes(little) → zstd" in shown
     assert "5 of 10 chunks" in shown
     assert "b  100" not in run("tree", "--depth", "1", "a.zarr.itar")[1]
+    assert run("tree", "--depth", "-1", "a.zarr.itar")[0] == 2
     nodes = json.loads(run("tree", "--json", "a.zarr.itar", "g")[1])["nodes"]
     assert [node["path"] for node in nodes] == ["g", "g/b"]
     assert nodes[1]["logical_bytes"] == 400
@@ -245,6 +246,8 @@ def test_map(here, run):
     code, _, error = run("map", "a.zarr.itar")
     assert code == 1
     assert error == "error: a.zarr.itar.html: already exists; --overwrite replaces it\n"
+    code, _, error = run("map", "a.zarr.itar", "-o", "none/x.html")
+    assert (code, error) == (1, "error: none/x.html: No such file or directory\n")
     code, shown, _ = run("map", "a.zarr.itar", "--overwrite", "--json")
     assert code == 0
     regions = json.loads(shown)["regions"]

@@ -257,6 +257,24 @@ class ItarReader:
             self._verify(i, found)
         return found if start == 0 and stop is None else found[start:stop]
 
+    def read_or_view(
+        self, key: str, start: int, stop: int, least: int
+    ) -> bytes | memoryview | None:
+        """Return part of a payload, of at least ``least`` bytes as :meth:`view`, else as bytes.
+
+        ``None`` if there is no such key.
+        """
+        i = self.index.find(key)
+        if i < 0:
+            return None
+        offset, size = self.index.span(i)
+        if min(stop, size) - start < least or not isinstance(self.source, FileSource):
+            return self.read_range(key, start, stop)
+        found = self.source.view(offset, size)
+        if self.verify_reads:
+            self._verify(i, found)
+        return found if start == 0 and stop >= size else found[start:stop]
+
     def read_into(self, key: str, buffer: bytearray) -> memoryview:
         """Return a payload as the beginning of a buffer that the caller uses again and again.
 

@@ -14,6 +14,7 @@ from ncore.itar.errors import (
     ItarNotFoundError,
 )
 from ncore.itar.files import OsFile
+from ncore.itar.partial_target import partial_path
 from ncore.itar.tail_journal import (
     TailJournal,
     check_witness,
@@ -76,7 +77,7 @@ class FileSource:
             # Without O_NONBLOCK opening a named pipe waits for a writer.
             self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
-            raise ItarNotFoundError(f"{self.path}: no such file") from None
+            raise ItarNotFoundError(f"{self.path}: no such file{_unfinished(self.path)}") from None
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             raise ItarFormatError(f"{self.path}: not a file, so it is not an itar archive")
@@ -151,7 +152,8 @@ class FileSource:
             if length == 0:
                 return memoryview(b"")
             self._map = mmap.mmap(self.fileno(), length, access=mmap.ACCESS_READ)
-        if os.fstat(self.fileno()).st_size < offset + size:
+        # The size by way of the unused position: fstat takes four times as long.
+        if os.lseek(self.fileno(), 0, os.SEEK_END) < offset + size:
             raise self._cut(offset + size)
         return memoryview(self._map)[offset : offset + size]
 
@@ -233,3 +235,13 @@ class FileSource:
             f"{self.path}: ends before byte {end}; it was {self._size} bytes long when it was "
             "opened and has been cut since"
         )
+
+
+def _unfinished(path: Path) -> str:
+    partial = partial_path(path)
+    if not partial.exists():
+        return ""
+    return (
+        f", but {partial.name} of a writer that has not finished; if it died, `ncore itar "
+        "recover` makes an archive of that"
+    )

@@ -99,9 +99,14 @@ def layout_page(layout: Layout) -> str:
 
 def write_page(layout: Layout, path: Path) -> None:
     """Write the page to a file, which appears complete or not at all."""
+    page = layout_page(layout)
     beside = path.with_name(f".{path.name}.ncore-new")
-    beside.write_text(layout_page(layout))
-    beside.replace(path)
+    try:
+        beside.write_text(page)
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _runs(layout: Layout) -> tuple[list[list[Any]], int]:

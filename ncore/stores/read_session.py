@@ -63,14 +63,10 @@ class ReadSession:
         A large one is a view of the mapped file: decoding it, or copying it to where it
         belongs, is then the only copy that is made.
         """
-        i = self.reader.index.find(key)
-        if i < 0 or documents.is_document(key):
-            data = self.get(key)
+        if key.endswith(_DOCUMENT_ENDS) and documents.is_document(key):
+            data = self._get_document(key)
             return None if data is None else data[start:stop]
-        size = self.reader.index.span(i)[1]
-        if min(stop, size) - start < MAP_LEAST:
-            return self.reader.read_range(key, start, stop)
-        return self.reader.view(key, start, stop)
+        return self.reader.read_or_view(key, start, stop, MAP_LEAST)
 
     async def get_async(self, key: str, start: int, stop: int) -> bytes | None:
         """Return a value or part of it, for an event loop; ``None`` if there is none."""

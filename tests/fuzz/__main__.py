@@ -109,7 +109,8 @@ def fuzz(args: argparse.Namespace, name: str) -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     for i, data in enumerate(seeds):
         (corpus / f"seed-{i}").write_bytes(data)
-    options = ["-max_len=65536", "-timeout=86400", "-rss_limit_mb=1500", f"-seed={args.seed}"]
+    # atheris itself keeps about a kilobyte a case.
+    options = ["-max_len=65536", "-timeout=86400", "-rss_limit_mb=8192", f"-seed={args.seed}"]
     atheris.Setup(
         ["fuzz", *options, f"-artifact_prefix={args.artifacts}/{name}-", str(corpus)], one
     )
