@@ -243,11 +243,6 @@ def _download(args: argparse.Namespace, out: Output) -> int | None:
 
 
 def _upload(args: argparse.Namespace, out: Output) -> int | None:
-    if args.remove_local and args.zarr_mode != "patch":
-        raise UsageError(
-            "--remove-local needs --zarr-mode patch: in another mode the next run would delete "
-            "from the target what this one has removed here"
-        )
     request = Upload(
         sources=args.sources,
         to=args.to,

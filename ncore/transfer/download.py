@@ -15,6 +15,7 @@ from ncore.transfer.execute import Options, transfer
 from ncore.transfer.keys import check_key, parent_of
 from ncore.transfer.listing import only_metadata
 from ncore.transfer.local import LocalBackend
+from ncore.transfer.overlap import Claims
 from ncore.transfer.plan import Existing, Extra, Policy
 from ncore.transfer.report import Report, Reporter, Silent
 from ncore.transfer.roots import (
@@ -67,10 +68,11 @@ async def download(request: Download, reporter: Reporter | None = None) -> list[
     reporter = reporter or Silent()
     open_options = replace(request.open, whole=True)
     parsed = [(text, parse(text, open_options)) for text in request.locations]
+    claims = Claims()
     reports: list[Report] = []
     for text, location in parsed:
         try:
-            async for report in _download(request, location, open_options, reporter):
+            async for report in _download(request, location, open_options, claims, reporter):
                 reports.append(report)
         except TransferError as e:
             reports.append(failed(without_secrets(text), e, reporter))
@@ -88,7 +90,11 @@ def failed(location: str, error: TransferError, reporter: Reporter) -> Report:
 
 
 async def _download(
-    request: Download, location: Location, open_options: OpenOptions, reporter: Reporter
+    request: Download,
+    location: Location,
+    open_options: OpenOptions,
+    claims: Claims,
+    reporter: Reporter,
 ) -> AsyncIterator[Report]:
     selection = selection_for(location, request.selection)
     is_selected = not selection.is_everything
@@ -105,8 +111,9 @@ async def _download(
         path = target_path(request, root, roots)
         if request.preserve_tree and roots == 1 and not request.options.dry_run:
             name_dandiset(location, root, request.output)
-        target = local_target(path) if root.is_zarr else LocalBackend(path)
+        target = local_target(path) if root.is_zarr else _file_target(path, root)
         try:
+            claims.claim(root.backend, target)
             report = await transfer(
                 root.backend,
                 target,
@@ -122,6 +129,10 @@ async def _download(
     if not selected and not request.options.allow_empty:
         what = f"nothing matches {selection}" if is_selected else "there is nothing"
         raise NoMatchError(f"{location}: {what}; --allow-empty if that is meant")
+
+
+def _file_target(directory: Path, root: Root) -> LocalBackend:
+    return LocalBackend(directory, only=root.path.rpartition("/")[2])
 
 
 def target_path(request: Download, root: Root, number: int) -> Path:

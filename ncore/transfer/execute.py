@@ -16,14 +16,16 @@ from ncore.transfer.backend import Entry, Outcome, Source, Target
 from ncore.transfer.errors import (
     DigestMismatchError,
     GuardError,
+    LocationError,
     NoMatchError,
     TransferError,
     TransientError,
 )
 from ncore.transfer.keys import show_key
 from ncore.transfer.listing import Selection
+from ncore.transfer.overlap import is_same_file, refuse_overlap
 from ncore.transfer.payloads import WHOLE, Payloads, Sending
-from ncore.transfer.plan import Action, ActionKind, Extra, Planner, Policy
+from ncore.transfer.plan import Action, ActionKind, Existing, Extra, Planner, Policy
 from ncore.transfer.report import Report, Reporter, Silent
 from ncore.transfer.spool import ActionSpool
 
@@ -104,10 +106,28 @@ async def transfer(
     Raises:
         NoMatchError: Nothing was selected (see ``Options.allow_empty``).
         GuardError: More would be deleted than kept; nothing was changed.
+        LocationError: Source and target are the same or lie inside each other, or
+            sources shall be removed that nothing compares; nothing was changed.
         TransferError: Listing, starting or finishing failed as a whole.
     """
-    run = _Run(source, target, selection, policy or Policy(), options or Options(), reporter)
-    return await run.run()
+    policy, options = policy or Policy(), options or Options()
+    refuse_overlap(source, target)
+    if options.remove_source:
+        refuse_uncompared(policy.existing)
+    return await _Run(source, target, selection, policy, options, reporter).run()
+
+
+def refuse_uncompared(existing: Existing) -> None:
+    """Refuse to remove sources that would not be compared with what the target has.
+
+    Raises:
+        LocationError: This way to treat what exists compares no digests.
+    """
+    if existing in (Existing.SKIP, Existing.REFRESH):
+        raise LocationError(
+            f"--remove-local needs digests compared, and -e {existing} compares none; "
+            "use overwrite-different"
+        )
 
 
 class _Run:
@@ -458,6 +478,9 @@ class _Run:
             return
         if (now.size, now.mtime) != (entry.size, entry.mtime):
             self._fail(action.key, "changed since it was sent, so the local file is kept")
+            return
+        if is_same_file(self._source, self._target, entry.key):
+            self._fail(action.key, "the target's file is this very file, so it is kept")
             return
         for key, error in await self._source.delete([entry]):
             self._fail(key, error)

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 
 from ncore.itar.errors import (
     ItarAccessError,
@@ -43,7 +44,7 @@ class ItarSource:
 
     Args:
         open_store: Opens the archive; called in a thread, once.
-        url: Its place for messages.
+        url: Its place for messages, its path if it is local.
         is_local: Reading is cheap.
     """
 
@@ -56,6 +57,8 @@ class ItarSource:
         )
         self._open_store = open_store
         self._is_local = is_local
+        if is_local:
+            self.local_path, self.only = Path(url), None
         self._store: IndexedTarStore | None = None
         self._keys: Sequence[str] = ()
         self._opening = asyncio.Lock()

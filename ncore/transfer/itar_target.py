@@ -33,7 +33,8 @@ class ItarTarget:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = self.local_path = Path(path)
+        self.only: str | None = None
         self.url = str(path)
         self.capabilities = Capabilities(writable=True, cheap_digests=True, concurrency=16)
         self._old: ItarSource | None = None

@@ -26,7 +26,7 @@ from ncore.transfer.errors import (
 )
 from ncore.transfer.filesystem import Hop
 from ncore.transfer.keys import check_key, show_key
-from ncore.transfer.local_listing import walk
+from ncore.transfer.local_listing import entry_of, walk
 from ncore.transfer.local_writing import Writer
 
 _PAGE = 1000
@@ -58,22 +58,23 @@ class LocalBackend:
         skip_names: frozenset[str] = frozenset(),
         only: str | None = None,
     ) -> None:
-        self.root = Path(root)
-        self.url = str(root)
+        self.root = self.local_path = Path(root)
+        self.only = only
+        self.url = str(root) if only is None else str(self.root / only)
         self.capabilities = Capabilities(writable=True, cheap_digests=True, concurrency=32)
         self._must_exist = must_exist
         self._follow_links = follow_links
         self._skip_names = skip_names
-        self._only = only
         self._writer = Writer(self.root)
         self._hop = Hop()
 
     async def list(self, prefix: str = "", *, after: str = "") -> AsyncIterator[Sequence[Entry]]:
         """List files in pages, in key order; symbolic links as their targets."""
-        if self._only is not None:
-            entry = await self.stat(self._only)
-            if entry is not None and self._only.startswith(prefix) and self._only > after:
-                yield [entry]
+        if self.only is not None:
+            path = self.root / self.only
+            is_there = os.path.lexists(path) and not (path.is_dir() and not path.is_symlink())
+            if is_there and self.only.startswith(prefix) and self.only > after:
+                yield [entry_of(self.only, str(path))]
             return
         entries = walk(
             str(self.root),

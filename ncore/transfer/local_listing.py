@@ -79,7 +79,7 @@ def walk(
                 paths.append(path)
                 break
             if key.startswith(prefix) and key > after:
-                yield _entry(key, f"{paths[-1]}/{name}")
+                yield entry_of(key, f"{paths[-1]}/{name}")
         else:
             stack.pop()
             keys.pop()
@@ -114,7 +114,8 @@ def _sorted_names(path: str, skip_names: frozenset[str], follow_links: bool) -> 
     return iter(names)
 
 
-def _entry(key: str, path: str) -> Entry:
+def entry_of(key: str, path: str) -> Entry:
+    """Return a file as an entry, a link as what it leads to."""
     try:
         status = os.stat(path)
     except OSError:  # a link to nothing, or just deleted

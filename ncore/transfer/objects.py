@@ -122,6 +122,7 @@ class ObjectBackend:
 
         self.url = f"{bucket_url}/{path}"
         self._base = f"{path}/" if path else ""
+        self.object_prefix = f"{bucket_url}/{self._base}" if only is None else ""
         self._must_exist = must_exist
         self._only = only
         self._etag_is_md5 = etag_is_md5

@@ -211,7 +211,7 @@ async def open_target(location: Location, name: str, options: OpenOptions, root:
     if isinstance(location, LocalPath):
         path = Path(location.path)
         if not root.is_zarr:
-            return LocalBackend(path)
+            return LocalBackend(path, only=name)
         return local_target(path if is_zarr_name(path.name) else path / name)
     if isinstance(location, ObjectURL):
         from ncore.transfer.objects import ObjectBackend

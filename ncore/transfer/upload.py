@@ -10,9 +10,10 @@ from ncore.transfer.backend import Root, Source
 from ncore.transfer.dandiset_file import own_dandiset
 from ncore.transfer.download import failed
 from ncore.transfer.errors import LocationError, TransferError
-from ncore.transfer.execute import Options, transfer
+from ncore.transfer.execute import Options, refuse_uncompared, transfer
 from ncore.transfer.listing import only_metadata
 from ncore.transfer.local import LocalBackend
+from ncore.transfer.overlap import Claims
 from ncore.transfer.plan import Existing, Extra, Policy
 from ncore.transfer.report import Report, Reporter, Silent
 from ncore.transfer.roots import (
@@ -68,14 +69,17 @@ async def upload(request: Upload, reporter: Reporter | None = None) -> list[Repo
             other; nothing was begun.
     """
     reporter = reporter or Silent()
-    if request.options.remove_source and request.mode != "patch":
-        raise LocationError(
-            "--remove-local goes with --zarr-mode patch: in another mode the next run would "
-            "delete from the server what this one has removed here"
-        )
+    if request.options.remove_source:
+        if request.mode != "patch":
+            raise LocationError(
+                "--remove-local needs --zarr-mode patch: in another mode the next run would "
+                "delete from the target what this one has removed here"
+            )
+        refuse_uncompared(request.existing)
     open_options = request.open
     parsed = [(text, parse(text, open_options)) for text in request.sources]
     to = parse(request.to, open_options) if request.to is not None else None
+    claims = Claims()
     reports: list[Report] = []
     for text, location in parsed:
         try:
@@ -83,7 +87,7 @@ async def upload(request: Upload, reporter: Reporter | None = None) -> list[Repo
             async for root in open_roots(location, open_options, is_selected=is_selected):
                 target = to if to is not None else own_dandiset(location, request.instance)
                 reports.append(
-                    await _upload(request, location, root, target, open_options, reporter)
+                    await _upload(request, location, root, target, open_options, claims, reporter)
                 )
         except TransferError as e:
             reports.append(failed(without_secrets(text), e, reporter))
@@ -96,6 +100,7 @@ async def _upload(
     root: Root,
     to: Location,
     open_options: OpenOptions,
+    claims: Claims,
     reporter: Reporter,
 ) -> Report:
     selection = selection_for(location, request.selection)
@@ -118,6 +123,7 @@ async def _upload(
     )
     options = replace(request.options, mode=request.mode)
     try:
+        claims.claim(backend, target)
         return await transfer(
             backend, target, selection if root.is_zarr else None, policy, options, reporter
         )
