@@ -35,7 +35,7 @@ import numcodecs
 import numpy as np
 import zarr
 
-from ncore.convert.convert import convert
+from ncore.convert.conversion import convert
 from ncore.convert.in_place import convert_directory_in_place
 from ncore.convert.options import ConvertOptions
 from ncore.convert.relayout import Layout, parse_compressor

@@ -139,7 +139,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="threads (default 4); of a fleet: processes (default: one a processor)",
     )
     effort.add_argument(
-        "--memory", default="1GiB", metavar="SIZE", help="for chunks in flight (default 1GiB)"
+        "--memory",
+        metavar="SIZE",
+        help="for chunks in flight (default 1GiB; of a fleet: 1GiB for each process)",
     )
     effort.add_argument(
         "--storage-option",

@@ -13,7 +13,7 @@ from rich.text import Text
 from ncore.cli.app import FAILED, UsageError
 from ncore.cli.convert_fleet import convert_fleet
 from ncore.cli.output import Output, printable, table
-from ncore.convert.convert import convert as convert_one
+from ncore.convert.conversion import convert as convert_one
 from ncore.convert.in_place import convert_in_place
 from ncore.convert.options import ConvertOptions
 from ncore.convert.relayout import Layout, parse_compressor, parse_extent
@@ -61,7 +61,7 @@ def _options(args: argparse.Namespace) -> ConvertOptions:
             shards=None if args.shards is None else parse_extent(args.shards),
             compressor=None if args.compressor is None else parse_compressor(args.compressor),
         )
-        memory = parse_extent(args.memory)
+        memory = parse_extent(args.memory or "1GiB")
     except ValueError as error:
         raise UsageError(str(error)) from None
     storage: dict[str, object] = {}

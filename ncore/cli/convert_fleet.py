@@ -76,11 +76,11 @@ def _results(
         return
     processors = len(os.sched_getaffinity(0))
     processes = min(args.jobs or processors, max(1, len(tasks)))
-    # The machine's threads and memory are shared by the processes.
+    # The machine's threads, and memory that was counted out, are shared by the processes.
     share = replace(
         options,
         jobs=max(1, 2 * processors // processes),
-        memory=max(64 << 20, options.memory // processes),
+        memory=options.memory // (processes if args.memory is not None else 1),
     )
     yield from run_here(tasks, share, processes, args.retries)
 

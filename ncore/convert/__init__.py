@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from ncore._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from ncore.convert.convert import convert as convert
+    from ncore.convert.conversion import convert as convert
     from ncore.convert.errors import ConvertError as ConvertError
     from ncore.convert.errors import UnsupportedError as UnsupportedError
     from ncore.convert.errors import VerificationError as VerificationError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "convert": "ncore.convert.convert",
+        "convert": "ncore.convert.conversion",
         "ConvertOptions": "ncore.convert.options",
         "ConversionReport": "ncore.convert.report",
         "TranslationOptions": "ncore.convert.translate_array",

@@ -14,6 +14,7 @@ import numcodecs.errors
 import numpy as np
 from numcodecs.compat import ensure_bytes, ensure_ndarray_like
 
+from ncore.convert.bounded_decode import bounded_decode
 from ncore.convert.errors import ChunkDecodeError
 from ncore.convert.v2_metadata import V2Array
 
@@ -29,12 +30,31 @@ def missing_codecs(array: V2Array) -> list[str]:
     return missing
 
 
-class V2Decoder:
-    """Decodes the chunks of one v2 array; any number of threads may share it."""
+_FILTERED, _SLACK = 32, 64 << 10
 
-    def __init__(self, array: V2Array, *, allow_pickle: bool = False) -> None:
+
+class V2Decoder:
+    """Decodes the chunks of one v2 array; any number of threads may share it.
+
+    Args:
+        array: its metadata.
+        allow_pickle: unpickle pickled objects.
+        memory: bytes to which a chunk of Python objects may decode; that of others
+            stands in the metadata.
+    """
+
+    def __init__(
+        self, array: V2Array, *, allow_pickle: bool = False, memory: int = 1 << 30
+    ) -> None:
         self._array = array
         self._allow_pickle = allow_pickle
+        self._elements = math.prod(array.chunks)
+        if array.dtype.hasobject:
+            self._limit = memory
+        else:
+            # Between filters a chunk may be larger than its values (astype, base64).
+            size = self._elements * array.dtype.itemsize
+            self._limit = _FILTERED * size + _SLACK if array.filters else size
         chain = [*array.filters, *([array.compressor] if array.compressor else [])]
         self._chain: list[Any] = []
         for config in reversed(chain):
@@ -68,14 +88,16 @@ class V2Decoder:
                         raise ChunkDecodeError(f"chunk {key!r} is pickled")
                     chunk = pickle.loads(ensure_bytes(chunk))
                 else:
-                    chunk = codec.decode(chunk)
+                    if codec.codec_id in ("vlen-utf8", "vlen-bytes", "vlen-array"):
+                        self._check_count(ensure_bytes(chunk))
+                    chunk = bounded_decode(codec, chunk, self._limit)
             values = np.asarray(ensure_ndarray_like(chunk))
             if array.dtype.hasobject:
                 if values.dtype != object:
                     values = values.astype(object)
             elif values.dtype != array.dtype:
                 values = values.view(array.dtype)
-            if values.size != math.prod(array.chunks):
+            if values.size != self._elements:
                 raise ValueError(f"{values.size} elements for a chunk of {list(array.chunks)}")
             return values.reshape(array.chunks, order=array.order)
         except ChunkDecodeError:
@@ -84,3 +106,9 @@ class V2Decoder:
             raise ChunkDecodeError(
                 f"chunk {key!r} of array {array.path or '/'!r} does not decode: {error}"
             ) from error
+
+    def _check_count(self, raw: bytes) -> None:
+        # numcodecs would make room for as many objects as the first four bytes say.
+        count = int.from_bytes(raw[:4], "little")
+        if count != self._elements:
+            raise ValueError(f"{count} elements for a chunk of {list(self._array.chunks)}")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from ncore.convert.convert import convert
+from ncore.convert.conversion import convert
 from ncore.convert.discover import ARCHIVES, Found
 from ncore.convert.errors import ResumeError, SourceError, TargetError, TargetExistsError
 from ncore.convert.in_place import convert_in_place

@@ -16,18 +16,18 @@ from typing import Any
 
 from zarr.storage import LocalStore
 
-from ncore.convert.errors import LayoutError, SourceError
+from ncore.convert.errors import SourceError
 from ncore.convert.hierarchy import CONSOLIDATED, V2_METADATA, read_hierarchy
 from ncore.convert.in_place_itar import convert_archive_in_place
+from ncore.convert.in_place_steps import check_options, plan_in_place, write_reencoded
 from ncore.convert.journal import Journal
 from ncore.convert.options import ConvertOptions
-from ncore.convert.plan import Plan, make_plan, refuse_unsupported, report_array
+from ncore.convert.plan import Plan
 from ncore.convert.progress import NoProgress, Progress
-from ncore.convert.reencode import reencode
 from ncore.convert.report import ConversionReport
 from ncore.convert.source import DirectorySource
 from ncore.convert.translation import Action
-from ncore.convert.verify import Verifier
+from ncore.convert.verify import verify_store
 from ncore.itar.durable import sync_file, sync_tree
 from ncore.itar.location import is_remote, local_path
 from ncore.stores.documents import inline_consolidated
@@ -79,8 +79,7 @@ def convert_directory_in_place(
     """
     options = options or ConvertOptions()
     progress = progress or NoProgress()
-    if options.layout.asks or options.selected is not None:
-        raise LayoutError("another layout or a selection cannot be had in place: name a target")
+    check_options(options)
     started = time.monotonic()
     root = Path(path)
     source = DirectorySource(root)
@@ -118,28 +117,20 @@ def _convert(
     hierarchy.others.pop(JOURNAL, None)
     for node in hierarchy.arrays.values():
         node.keys.pop(JOURNAL, None)
-    plan = make_plan(source, hierarchy, options, "")
-    report = ConversionReport(
-        source=source.name,
-        target=source.name,
-        dry_run=options.dry_run,
-        arrays=[report_array(array) for array in plan.arrays],
-        groups=len(plan.groups),
-        others=len(plan.others),
-        warnings=plan.warnings,
-        hints=plan.hints,
-    )
-    report.bytes = sum(array.size for array in plan.arrays)
+    plan, report = plan_in_place(source, hierarchy, options)
     if options.dry_run:
         return report
-    refuse_unsupported(plan, source.name)
     record = _files_to_make(root, plan)
     journal.append(record)
     sync_file(root)
     try:
         _write(root, source, plan, options, progress, report)
         if options.verify != "none":
-            _verify(root, source, plan, options, progress, report)
+            store = LocalStore(root, read_only=True)
+            try:
+                verify_store(source, store, plan, options, progress, report)
+            finally:
+                store.close()
     except BaseException:
         _take_back(root, record)
         journal.clear()
@@ -168,29 +159,12 @@ def _write(
     progress: Progress,
     report: ConversionReport,
 ) -> None:
-    todo = [
-        (array, line)
-        for array, line in zip(plan.arrays, report.arrays, strict=True)
-        if array.translation.action is Action.REENCODE
-    ]
-    progress.phase("convert", sum(array.size for array, _ in todo))
-    for array, line in todo:
-        began = time.monotonic()
-        for key, data, _ in reencode(
-            array,
-            source,
-            "",
-            jobs=options.jobs,
-            memory=options.memory,
-            allow_pickle=options.translation.allow_pickle,
-        ):
-            file = root / (array.prefix + key)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(data)
-            line.bytes_written += len(data)
-        progress.advance(array.size)
-        report.bytes_written += line.bytes_written
-        line.seconds = time.monotonic() - began
+    def write(key: str, data: bytes) -> None:
+        file = root / key
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+
+    write_reencoded(source, plan, options, progress, report, write)
     documents = plan.documents()
     if plan.consolidated:
         nodes = {path: document for path, document in documents.items() if path}
@@ -207,29 +181,6 @@ def _write(
         sync_file(temporary)
         temporary.rename(file)
     sync_tree(root)
-
-
-def _verify(
-    root: Path,
-    source: DirectorySource,
-    plan: Plan,
-    options: ConvertOptions,
-    progress: Progress,
-    report: ConversionReport,
-) -> None:
-    # Chunks that did not move need no comparison of values with themselves,
-    # but zarr must read them through the new metadata as numcodecs does.
-    progress.phase("verify", report.bytes)
-    store = LocalStore(root, read_only=True)
-    sample = options.verify == "sample"
-    allow = options.translation.allow_pickle
-    Verifier(source, store, plan, sample=sample, allow_pickle=allow).run(
-        options.jobs, progress.advance
-    )
-    store.close()
-    for line in report.arrays:
-        if line.action in (Action.COPY, Action.REENCODE):
-            line.verified = options.verify
 
 
 def _take_back(root: Path, record: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ leaves the old archive, which comes back when it is next opened for writing.
 
 import os
 import time
-from collections.abc import Mapping
 
 from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
@@ -15,14 +14,13 @@ from zarr.storage import MemoryStore, WrapperStore
 
 from ncore.convert.errors import LayoutError, TargetError
 from ncore.convert.hierarchy import read_hierarchy
+from ncore.convert.in_place_steps import check_options, plan_in_place, write_reencoded
 from ncore.convert.options import ConvertOptions
-from ncore.convert.plan import Plan, make_plan, refuse_unsupported, report_array
+from ncore.convert.plan import Plan
 from ncore.convert.progress import NoProgress, Progress
-from ncore.convert.reencode import reencode
 from ncore.convert.report import ConversionReport
 from ncore.convert.source_itar import ItarSource
-from ncore.convert.translation import Action
-from ncore.convert.verify import Verifier
+from ncore.convert.verify import verify_store
 from ncore.itar.errors import ItarError
 from ncore.itar.writer import ItarWriter
 from ncore.stores.documents import (
@@ -56,8 +54,7 @@ def convert_archive_in_place(
     """
     options = options or ConvertOptions()
     progress = progress or NoProgress()
-    if options.layout.asks or options.selected is not None:
-        raise LayoutError("another layout or a selection cannot be had in place: name a target")
+    check_options(options)
     if options.remove_v2:
         raise LayoutError(
             "--remove-v2: removing members would leave dead space in an archive; "
@@ -73,13 +70,15 @@ def convert_archive_in_place(
     try:
         source = ItarSource(path)
         try:
-            plan = make_plan(source, read_hierarchy(source), options, "")
-            report = _report(plan, source.name, options.dry_run)
+            plan, report = plan_in_place(source, read_hierarchy(source), options)
             if writer is not None:
-                refuse_unsupported(plan, source.name)
-                _write(writer, source, plan, options, progress, report)
+                write_reencoded(source, plan, options, progress, report, writer.set)
+                for key, value in _documents(plan).items():
+                    writer.set(key, value)
                 if options.verify != "none":
-                    _verify(writer, source, plan, options, progress, report)
+                    # What the archive will hold once it is closed, read through zarr.
+                    store = _Unclosed(source, writer, plan)
+                    verify_store(source, store, plan, options, progress, report)
                 writer.close()
         finally:
             source.close()
@@ -89,53 +88,6 @@ def convert_archive_in_place(
         raise
     report.seconds = time.monotonic() - started
     return report
-
-
-def _report(plan: Plan, name: str, dry_run: bool) -> ConversionReport:
-    return ConversionReport(
-        source=name,
-        target=name,
-        dry_run=dry_run,
-        arrays=[report_array(array) for array in plan.arrays],
-        groups=len(plan.groups),
-        others=len(plan.others),
-        bytes=sum(array.size for array in plan.arrays),
-        warnings=plan.warnings,
-        hints=plan.hints,
-    )
-
-
-def _write(
-    writer: ItarWriter,
-    source: ItarSource,
-    plan: Plan,
-    options: ConvertOptions,
-    progress: Progress,
-    report: ConversionReport,
-) -> None:
-    todo = [
-        (array, line)
-        for array, line in zip(plan.arrays, report.arrays, strict=True)
-        if array.translation.action is Action.REENCODE
-    ]
-    progress.phase("convert", sum(array.size for array, _ in todo))
-    for array, line in todo:
-        began = time.monotonic()
-        for key, data, _ in reencode(
-            array,
-            source,
-            "",
-            jobs=options.jobs,
-            memory=options.memory,
-            allow_pickle=options.translation.allow_pickle,
-        ):
-            writer.set(array.prefix + key, data)
-            line.bytes_written += len(data)
-        progress.advance(array.size)
-        report.bytes_written += line.bytes_written
-        line.seconds = time.monotonic() - began
-    for key, value in _documents(plan).items():
-        writer.set(key, value)
 
 
 def _documents(plan: Plan) -> dict[str, bytes]:
@@ -151,38 +103,16 @@ def _documents(plan: Plan) -> dict[str, bytes]:
     return members
 
 
-def _verify(
-    writer: ItarWriter,
-    source: ItarSource,
-    plan: Plan,
-    options: ConvertOptions,
-    progress: Progress,
-    report: ConversionReport,
-) -> None:
-    """Read through zarr what the archive will hold once it is closed."""
-    progress.phase("verify", report.bytes)
-    new = {
-        f"{path}/{ROOT_V3}" if path else ROOT_V3: encode_json(document)
-        for path, document in plan.documents().items()
-    }
-    store = _Unclosed(source, writer, new)
-    sample = options.verify == "sample"
-    allow = options.translation.allow_pickle
-    Verifier(source, store, plan, sample=sample, allow_pickle=allow).run(
-        options.jobs, progress.advance
-    )
-    for line in report.arrays:
-        if line.action in (Action.COPY, Action.REENCODE):
-            line.verified = options.verify
-
-
 class _Unclosed(WrapperStore[Store]):
     """The archive as it was, with what the writer has added."""
 
-    def __init__(self, source: ItarSource, writer: ItarWriter, new: Mapping[str, bytes]) -> None:
+    def __init__(self, source: ItarSource, writer: ItarWriter, plan: Plan) -> None:
         self._source = source
         self._writer = writer
-        self._new = new
+        self._new = {
+            f"{path}/{ROOT_V3}" if path else ROOT_V3: encode_json(document)
+            for path, document in plan.documents().items()
+        }
         super().__init__(MemoryStore(read_only=True))
 
     async def get(

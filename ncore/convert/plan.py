@@ -10,10 +10,11 @@ from ncore.convert.errors import ChunkDecodeError, UnsupportedError
 from ncore.convert.hierarchy import V2Hierarchy, V2Node
 from ncore.convert.ome import axis_names, has_ome_labels, is_ome, upgrade
 from ncore.convert.options import ConvertOptions
-from ncore.convert.read_v2 import V2Reader, regions
+from ncore.convert.read_v2 import V2Reader
 from ncore.convert.relayout import relayout
-from ncore.convert.report import ArrayReport
+from ncore.convert.report import ArrayReport, ConversionReport
 from ncore.convert.source import Source
+from ncore.convert.stored_chunks import block_region
 from ncore.convert.translate_array import translate_array
 from ncore.convert.translate_attributes import ARRAY_DIMENSIONS, translate_attributes
 from ncore.convert.translate_group import translate_group
@@ -113,15 +114,14 @@ def make_plan(source: Source, hierarchy: V2Hierarchy, options: ConvertOptions, r
         keys = hierarchy.arrays[array.path].keys
         allow = options.translation.allow_pickle
         prefix = at + (f"{array.path}/" if array.path else "")
-        reader = V2Reader(source, prefix, array, keys, allow_pickle=allow)
+        reader = V2Reader(source, prefix, array, keys, allow_pickle=allow, memory=options.memory)
         labels = array.filters[0].get("labels")
         if isinstance(labels, list) and all(isinstance(label, str) for label in labels):
             return True  # categorize decodes to nothing but its labels
-        for coords, region in regions(array.shape, array.chunks):
-            if reader.exists(coords):
-                values = reader.region(region)
-                if not all(isinstance(value, str) for value in values.flat):
-                    return False
+        for coords in reader.stored:
+            values = reader.region(block_region(array.shape, array.chunks, coords))
+            if not all(isinstance(value, str) for value in values.flat):
+                return False
         return True
 
     arrays = []
@@ -219,7 +219,22 @@ def refuse_unsupported(plan: Plan, name: str) -> None:
         )
 
 
-def report_array(array: ArrayPlan) -> ArrayReport:
+def report_plan(plan: Plan, source: str, target: str | None, *, dry_run: bool) -> ConversionReport:
+    """The report of a conversion before it begins."""
+    return ConversionReport(
+        source=source,
+        target=target,
+        dry_run=dry_run,
+        arrays=[_report_array(array) for array in plan.arrays],
+        groups=len(plan.groups),
+        others=len(plan.others),
+        bytes=sum(array.size for array in plan.arrays),
+        warnings=plan.warnings,
+        hints=plan.hints,
+    )
+
+
+def _report_array(array: ArrayPlan) -> ArrayReport:
     """The line of the report for an array, before it is converted."""
     translation = array.translation
     document = translation.document or {}

@@ -10,10 +10,9 @@ import numpy as np
 
 from ncore.convert.decode_v2 import V2Decoder
 from ncore.convert.source import Source
+from ncore.convert.stored_chunks import Region, stored_chunks
 from ncore.convert.translate_fill import decode_v2_fill
 from ncore.convert.v2_metadata import V2Array
-
-Region = tuple[slice, ...]
 
 
 class V2Reader:
@@ -26,6 +25,10 @@ class V2Reader:
         keys: the relative keys that exist.
         allow_pickle: unpickle pickled objects.
         cache_bytes: decoded chunks to keep for the next region, in bytes.
+        memory: bytes to which a chunk of Python objects may decode.
+
+    Attributes:
+        stored: grid coordinates of the chunks that are there, in order.
     """
 
     def __init__(
@@ -37,12 +40,14 @@ class V2Reader:
         *,
         allow_pickle: bool = False,
         cache_bytes: int = 0,
+        memory: int = 1 << 30,
     ) -> None:
         self.array = array
         self._source = source
         self._prefix = prefix
         self._keys = keys
-        self._decoder = V2Decoder(array, allow_pickle=allow_pickle)
+        self._decoder = V2Decoder(array, allow_pickle=allow_pickle, memory=memory)
+        self.stored = stored_chunks(array, keys)
         self._cache: OrderedDict[tuple[int, ...], np.ndarray[Any, Any]] = OrderedDict()
         self._cache_bytes = cache_bytes
         self._cached = 0
@@ -117,18 +122,3 @@ class V2Reader:
         out: np.ndarray[Any, Any] = np.empty(shape, dtype=self.array.dtype)
         out[...] = self.fill
         return out
-
-
-def regions(
-    shape: tuple[int, ...], block: tuple[int, ...]
-) -> Iterator[tuple[tuple[int, ...], Region]]:
-    """Cut a shape into blocks: ``(grid coordinates, region within the shape)``."""
-    grid = [range(-(-n // b)) if n else range(0) for n, b in zip(shape, block, strict=True)]
-    for coords in itertools.product(*grid):
-        yield (
-            coords,
-            tuple(
-                slice(i * b, min((i + 1) * b, n))
-                for i, b, n in zip(coords, block, shape, strict=True)
-            ),
-        )

@@ -10,8 +10,9 @@ import numpy as np
 
 from ncore.convert.encode_v3 import V3Encoder
 from ncore.convert.plan import ArrayPlan
-from ncore.convert.read_v2 import Region, V2Reader, regions
+from ncore.convert.read_v2 import V2Reader
 from ncore.convert.source import Source
+from ncore.convert.stored_chunks import Region, block_region, touched_blocks
 from ncore.convert.v3_values import to_v3_values
 
 _OBJECT_BYTES = 64  # a guess at what a Python string takes, for the memory bound
@@ -59,12 +60,11 @@ def reencode(
         allow_pickle=allow_pickle,
         # Chunks that straddle two blocks are decoded once if there is room.
         cache_bytes=0 if same_chunks else memory // 4,
+        memory=memory,
     )
     missing: object = b"" if array.object_codec == "vlen-bytes" else document["fill_value"]
 
     def one(coords: tuple[int, ...], region: Region) -> tuple[str, bytes | None, int]:
-        if not any(reader.exists(chunk) for chunk in reader.touching(region)):
-            return "", None, block_bytes
         values = to_v3_values(reader.region(region), plan.translation.form, missing=missing)
         full = _padded(values, block, reader, missing)
 
@@ -85,8 +85,8 @@ def reencode(
     with ThreadPoolExecutor(max(1, min(jobs, most))) as pool:
         waiting: deque[Future[tuple[str, bytes | None, int]]] = deque()
         try:
-            for coords, region in regions(array.shape, block):
-                waiting.append(pool.submit(one, coords, region))
+            for coords in touched_blocks(array, reader.stored, block):
+                waiting.append(pool.submit(one, coords, block_region(array.shape, block, coords)))
                 while len(waiting) >= most:
                     yield from _result(waiting.popleft())
             while waiting:

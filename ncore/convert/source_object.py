@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from ncore.convert.v2_metadata import load_json, parse_v2_array
 from ncore.itar.object_url import open_prefix, redact
 
 _REQUESTS = 32  # under way at once when chunks are asked for one by one
+_MOST_ASKED = 2_000_000
 
 T = TypeVar("T")
 
@@ -73,6 +75,7 @@ class WebSource(ObjectSource):
         documents = self._documents()
         found = {key: len(raw) for key, raw in documents.items()}
         asked: list[str] = []
+        count = 0
         for key, raw in documents.items():
             path, _, name = key.rpartition("/")
             if name != ZARRAY:
@@ -81,6 +84,12 @@ class WebSource(ObjectSource):
                 array = parse_v2_array(path, load_json(raw, key))
             except V2MetadataError:
                 continue  # the plan says what is wrong with it
+            count += math.prod(array.grid)
+            if count > _MOST_ASKED:
+                raise SourceError(
+                    f"{self.name}: a web server lists nothing, so each chunk is asked for, and "
+                    f"there could be more than {_MOST_ASKED}; convert parts of it, or download it"
+                )
             at = f"{path}/" if path else ""
             asked += (at + array.chunk_key(coords) for coords in _indices(array.grid))
         with ThreadPoolExecutor(_REQUESTS) as pool:

@@ -94,7 +94,6 @@ def is_blob(array: V2Array, blobs: Literal["auto", "uint8", "keep"]) -> bool:
 
 
 def _plain(array: V2Array, options: TranslationOptions) -> Translation:
-    fill = decode_v2_fill(array.fill_value, array.dtype)
     if is_blob(array, options.blobs):
         length = array.dtype.itemsize
         codecs = [{"name": "bytes"}]
@@ -103,6 +102,7 @@ def _plain(array: V2Array, options: TranslationOptions) -> Translation:
         document = _document(array, "uint8", 0, codecs, shape=(length,), chunks=(length,))
         return Translation(Action.COPY, document, Form.BLOB)
     dtype = translate_dtype(array.dtype, structs=options.structs)
+    fill = decode_v2_fill(array.fill_value, array.dtype)
     fill_json = encode_v3_fill(fill, dtype.form, dtype.stored)
     if dtype.reencode:
         chain = CodecTranslation([], dtype.reencode)

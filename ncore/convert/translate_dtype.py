@@ -16,6 +16,8 @@ from ncore.convert.translation import Form
 
 # A struct that flattens to more fields than this is clearer as raw bytes.
 _MAX_FLAT_FIELDS = 256
+# Structs and raw bytes carry a fill value of their own size in zarr.json.
+_MAX_VOID = 4 << 20
 
 _EXTENSIONS = {
     "fixed_length_utf32",
@@ -71,6 +73,11 @@ def translate_dtype(
     Raises:
         NoV3TypeError: there is no v3 form.
     """
+    if dtype.kind == "V" and dtype.itemsize > _MAX_VOID:
+        raise NoV3TypeError(
+            f"an element of {dtype.itemsize} bytes would have a fill value as long in its "
+            "metadata, which no reader takes"
+        )
     if dtype.fields is None:
         data_type = _scalar(dtype)
         return DTypeTranslation(data_type, dtype, warnings=extension_note(data_type))
@@ -119,6 +126,8 @@ def flat_fields(dtype: np.dtype[Any], prefix: str = "") -> list[tuple[str, np.dt
         out = []
         for index in np.ndindex(shape):
             out += flat_fields(base, ".".join([prefix, *map(str, index)]))
+            if len(out) > _MAX_FLAT_FIELDS:
+                break
         return out
     if dtype.fields is None:
         return [(prefix, dtype)]

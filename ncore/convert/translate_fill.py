@@ -14,6 +14,7 @@ import numpy as np
 
 from ncore.convert.translation import Form
 
+_LONG = 4 << 10
 _NAT = -(2**63)
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -31,6 +32,11 @@ def decode_v2_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
     Raises:
         ValueError: the value does not belong to the dtype.
     """
+    if dtype.kind in "SU":
+        # numpy makes room for all of an element, though trailing NULs are no part of the value.
+        length = dtype.itemsize // (4 if dtype.kind == "U" else 1)
+        enough = min(length, max(_LONG, len(fill) if isinstance(fill, str) else 0))
+        dtype = np.dtype(f"{dtype.str[:2]}{enough}")
     try:
         if fill is None:
             if dtype.kind in "mM":

@@ -9,8 +9,10 @@ import json
 import math
 import random
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,14 +22,50 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from ncore.convert.errors import VerificationError
+from ncore.convert.options import ConvertOptions
 from ncore.convert.plan import ArrayPlan, Plan
-from ncore.convert.read_v2 import Region, V2Reader, regions
+from ncore.convert.progress import Progress
+from ncore.convert.read_v2 import V2Reader
+from ncore.convert.report import ConversionReport
 from ncore.convert.source import Source
+from ncore.convert.stored_chunks import Region, block_region, first_missing, touched_blocks
 from ncore.convert.translation import Action, Form
 from ncore.convert.v3_values import to_v3_values
 
 _REGION_BYTES = 16 << 20
-_SAMPLES = 3
+_REGION_CHUNKS = 4096
+_SPARSE = 8  # places for chunks that are looked at, at most, for each chunk that is there
+_SAMPLES = 5
+_ALIVE = 3  # v2 values, v3 values and a copy that compares them
+
+
+def verify_store(
+    source: Source,
+    store: Store,
+    plan: Plan,
+    options: ConvertOptions,
+    progress: Progress,
+    report: ConversionReport,
+) -> None:
+    """Verify a staged store as the options ask, and say so in the report.
+
+    Raises:
+        VerificationError: naming what differs.
+        ChunkDecodeError: a chunk of the source is damaged.
+    """
+    progress.phase("verify", sum(array.size for array in plan.arrays))
+    verifier = Verifier(
+        source,
+        store,
+        plan,
+        sample=options.verify == "sample",
+        allow_pickle=options.translation.allow_pickle,
+        memory=options.memory,
+    )
+    verifier.run(options.jobs, progress.advance)
+    for line in report.arrays:
+        if line.action in (Action.COPY, Action.REENCODE):
+            line.verified = options.verify
 
 
 class Verifier:
@@ -39,16 +77,25 @@ class Verifier:
         plan: what was to be written.
         sample: look at a few chunks of each array only.
         allow_pickle: unpickle pickled objects.
+        memory: bytes that values in flight may take.
     """
 
     def __init__(
-        self, source: Source, store: Store, plan: Plan, *, sample: bool, allow_pickle: bool
+        self,
+        source: Source,
+        store: Store,
+        plan: Plan,
+        *,
+        sample: bool,
+        allow_pickle: bool,
+        memory: int,
     ) -> None:
         self._source = source
         self._store = store
         self._plan = plan
         self._sample = sample
         self._allow_pickle = allow_pickle
+        self._memory = memory
 
     def run(self, jobs: int, progress: Callable[[int], None]) -> None:
         """Verify groups, arrays and everything else.
@@ -63,16 +110,45 @@ class Verifier:
         at = f"{self._plan.root}/" if self._plan.root else ""
         for key in self._plan.others:
             self._same(key, "bytes", self._source.read(at + key), self._bytes(key))
+        # Arrays are opened one after the other, while the regions of those before are compared.
+        waiting: deque[tuple[Future[None], int, int]] = deque()
+        alive = 0
         with ThreadPoolExecutor(max(1, jobs)) as pool:
-            for size in pool.map(self._array, self._plan.arrays):
-                progress(size)
+            try:
+                for compare, size, nbytes in self._comparisons():
+                    while waiting and (
+                        len(waiting) >= 4 * jobs or _ALIVE * (alive + nbytes) > self._memory
+                    ):
+                        alive -= _done(waiting.popleft(), progress)
+                    waiting.append((pool.submit(compare), size, nbytes))
+                    alive += nbytes
+                while waiting:
+                    _done(waiting.popleft(), progress)
+            finally:
+                for future, _, _ in waiting:
+                    future.cancel()
 
-    def _array(self, plan: ArrayPlan) -> int:
+    def _comparisons(self) -> Iterator[tuple[Callable[[], None], int, int]]:
+        """What is to be compared: a function that does, stored and decoded size of it."""
+        for plan in self._plan.arrays:
+            if plan.translation.document is None:
+                yield partial(self._untouched, plan), plan.size, 0
+                continue
+            reader, array = self._open(plan)
+            regions = self._regions(reader)
+            share, rest = divmod(plan.size, max(1, len(regions)))
+            for region in regions:
+                compare = partial(self._values, plan, reader, array, region)
+                count = math.prod(r.stop - r.start for r in region)
+                yield compare, share + rest, count * max(1, plan.array.dtype.itemsize)
+                rest = 0
+            if not regions:
+                yield _nothing, rest, 0
+
+    def _open(self, plan: ArrayPlan) -> tuple[V2Reader, Any]:
+        """Both sides of an array, once their metadata are known to be equal."""
         document = plan.translation.document
-        what = f"array {plan.path or '/'!r}"
-        if document is None:
-            self._untouched(plan)
-            return plan.size
+        what = _name(plan)
         self._same(what, "metadata", document, self._document(plan.path))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -84,64 +160,60 @@ class Verifier:
             (plan.array.dtype.itemsize,) if plan.translation.form is Form.BLOB else plan.array.shape
         )
         self._same(what, "shape", tuple(shape), tuple(array.shape))
-        self._values(plan, array, what)
-        return plan.size
-
-    def _values(self, plan: ArrayPlan, array: Any, what: str) -> None:
-        v2 = plan.array
         root = f"{self._plan.root}/" if self._plan.root else ""
         reader = V2Reader(
             self._source,
             root + plan.prefix,
-            v2,
+            plan.array,
             plan.node.keys,
             allow_pickle=self._allow_pickle,
+            memory=self._memory,
         )
-        form = plan.translation.form
+        return reader, array
+
+    def _values(self, plan: ArrayPlan, reader: V2Reader, array: Any, region: Region) -> None:
+        v2, what, form = plan.array, _name(plan), plan.translation.form
+        if v2.fill_value is None and not all(map(reader.exists, reader.touching(region))):
+            return  # v2 leaves these elements undefined
         assert plan.translation.document is not None
         missing: object = plan.translation.document["fill_value"]
         if v2.object_codec == "vlen-bytes":
             missing = b""
         elif v2.object_codec and v2.fill_value not in (None, 0):
             missing = str(v2.fill_value)
-        for region in self._regions(reader):
-            if v2.fill_value is None and not all(map(reader.exists, reader.touching(region))):
-                continue  # v2 leaves these elements undefined
-            want = to_v3_values(reader.region(region), form, missing=missing)
-            try:
-                got = array[...] if form is Form.BLOB else array[region]
-            except Exception as error:
-                raise VerificationError(f"{what}: zarr cannot read it: {error}") from error
-            if not _equal(want, np.asarray(got, dtype=_kept(array))):
-                place = ",".join(f"{r.start}:{r.stop}" for r in region)
-                raise VerificationError(f"{what}: values differ in [{place}]")
+        want = to_v3_values(reader.region(region), form, missing=missing)
+        try:
+            got = array[...] if form is Form.BLOB else array[region]
+        except Exception as error:
+            raise VerificationError(f"{what}: zarr cannot read it: {error}") from error
+        if not _equal(want, np.asarray(got, dtype=_kept(array))):
+            place = ",".join(f"{r.start}:{r.stop}" for r in region)
+            raise VerificationError(f"{what}: values differ in [{place}]")
 
-    def _regions(self, reader: V2Reader) -> Iterator[Region]:
+    def _regions(self, reader: V2Reader) -> list[Region]:
+        """What to compare: as much as there are chunks, however large the array is."""
         array = reader.array
-        chunks = tuple(max(1, c) for c in array.chunks)
-        if self._sample and array.shape:
-            every = list(np.ndindex(array.grid)) if math.prod(array.grid) < 4096 else None
-            random_ = random.Random(array.path)
-            picked = {tuple(0 for _ in array.grid), tuple(n - 1 for n in array.grid)}
-            for _ in range(_SAMPLES):
-                picked.add(
-                    random_.choice(every)
-                    if every
-                    else tuple(random_.randrange(max(1, n)) for n in array.grid)
-                )
-            for coords in sorted(picked):
-                if all(0 <= i < n for i, n in zip(coords, array.grid, strict=True)):
-                    yield tuple(
-                        slice(i * c, min((i + 1) * c, n))
-                        for i, c, n in zip(coords, chunks, array.shape, strict=True)
-                    )
-            return
-        if array.fill_value is None and len(reader._keys) < math.prod(array.grid):
-            block = chunks  # chunk by chunk, so that only undefined ones are left out
-        else:
-            block = _grown(chunks, array.shape, max(1, array.dtype.itemsize))
-        for _, region in regions(array.shape, block):
-            yield region
+        stored = reader.stored
+        block = tuple(max(1, c) for c in array.chunks)
+        if not self._sample and stored:
+            grown = _grown(block, array.shape, max(1, array.dtype.itemsize))
+            blocks = touched_blocks(array, stored, grown)
+            full = math.prod(g // b for g, b in zip(grown, block, strict=True))
+            # Where few chunks are there, most of a block would be looked for in vain; and where
+            # chunks may be undefined, only chunk by chunk can they be left out.
+            defined = array.fill_value is not None or len(stored) == math.prod(array.grid)
+            if defined and len(blocks) * full <= _SPARSE * len(stored):
+                stored, block = blocks, grown
+        elif len(stored) > _SAMPLES:
+            picked = random.Random(array.path).sample(stored[1:-1], _SAMPLES - 2)
+            stored = [stored[0], *sorted(picked), stored[-1]]
+        regions = [block_region(array.shape, block, coords) for coords in stored]
+        missing = first_missing(array, reader.stored)
+        if missing is not None:
+            # One element stands for all that were never written: their value is metadata.
+            starts = [i * c for i, c in zip(missing, array.chunks, strict=True)]
+            regions.append(tuple(slice(start, start + 1) for start in starts))
+        return regions
 
     def _untouched(self, plan: ArrayPlan) -> None:
         if plan.translation.action is not Action.KEEP:
@@ -171,6 +243,21 @@ class Verifier:
             raise VerificationError(f"{what}: its {aspect} differs from the source")
 
 
+def _nothing() -> None:
+    pass
+
+
+def _done(waiting: tuple[Future[None], int, int], progress: Callable[[int], None]) -> int:
+    future, size, nbytes = waiting
+    future.result()
+    progress(size)
+    return nbytes
+
+
+def _name(plan: ArrayPlan) -> str:
+    return f"array {plan.path or '/'!r}"
+
+
 def _kept(array: Any) -> Any:
     dtype = array.dtype
     return object if dtype.kind in "TO" else dtype
@@ -191,6 +278,8 @@ def _grown(chunks: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -> tu
     block = list(chunks)
     for axis in reversed(range(len(block))):
         room = _REGION_BYTES // max(1, math.prod(block) * itemsize)
+        chunks_so_far = math.prod(b // c for b, c in zip(block, chunks, strict=True))
+        room = min(room, _REGION_CHUNKS // chunks_so_far)
         if room < 2:
             break
         count = -(-shape[axis] // block[axis])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ncore.convert.convert import convert
+from ncore.convert.conversion import convert
 from ncore.data.v4 import SequenceComponentGroupsReader
 from tests.compat.archives import PINNED, Expected
 from tests.compat.sequence_expectations import check_label_layers, check_sequence

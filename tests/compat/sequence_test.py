@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ncore.convert.convert import convert
+from ncore.convert.conversion import convert
 from ncore.data.v4 import ComponentReader, SequenceComponentGroupsReader
 from tests.compat.archives import Expected, needs_shared_legacy, shared_legacy
 from tests.compat.sequence_expectations import check_labels, check_sequence

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import zarr
 
-from ncore.convert.convert import convert
+from ncore.convert.conversion import convert
 from ncore.convert.errors import SourceError
 from ncore.convert.options import ConvertOptions
 from ncore.stores.indexed_tar import IndexedTarStore

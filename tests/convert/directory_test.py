@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import zarr
 
-from ncore.convert.convert import convert, convert_store
+from ncore.convert.conversion import convert, convert_store
 from ncore.convert.errors import (
     SourceError,
     TargetError,
@@ -177,7 +177,7 @@ class _Stop(BaseException):
 
 @pytest.mark.parametrize("at", [0, 1, 2, 5])
 def test_an_interrupted_conversion_is_continued(tmp_path: Path, monkeypatch, at: int) -> None:
-    monkeypatch.setattr("ncore.convert.convert._BATCH_ARRAYS", 2)
+    monkeypatch.setattr("ncore.convert.conversion._BATCH_ARRAYS", 2)
     arrays = {f"a{i}": np.arange(30) * i for i in range(8)}
     source = v2_group(tmp_path / "old", **arrays)
     copied = []

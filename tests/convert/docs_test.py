@@ -1,5 +1,6 @@
 """The feature table of docs/convert.md says what happens, and names every array that proves it."""
 
+import importlib
 import warnings
 from pathlib import Path
 
@@ -30,3 +31,10 @@ def test_every_row_says_what_happens_to_its_arrays() -> None:
 def test_every_array_has_a_row() -> None:
     named = [name for _, names in rows() for name in names]
     assert sorted(named) == NAMES
+
+
+def test_the_face_of_the_package_is_not_hidden_by_its_modules() -> None:
+    importlib.import_module("ncore.convert.fleet_task")  # imports all that a conversion needs
+    from ncore.convert import convert
+
+    assert callable(convert)

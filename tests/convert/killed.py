@@ -126,9 +126,9 @@ def to(path: Path, most: int, container: int) -> None:
     import numpy as np
     import zarr
 
-    from ncore.convert import convert as module
+    from ncore.convert import conversion as module
     from ncore.convert import target_archive
-    from ncore.convert.convert import convert
+    from ncore.convert.conversion import convert
     from ncore.convert.options import ConvertOptions
 
     module._BATCH_ARRAYS = 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zarr
 
-from ncore.convert.convert import convert
+from ncore.convert.conversion import convert
 from ncore.convert.errors import ConvertError
 from ncore.convert.options import ConvertOptions
 from ncore.itar.reader import ItarReader

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import zarr
 
-from ncore.convert.convert import convert
+from ncore.convert.conversion import convert
 from ncore.convert.options import ConvertOptions
 
 SCALES = [{"type": "scale", "scale": [1.0, 0.5]}]

@@ -14,7 +14,7 @@ import pytest
 import tensorstore
 import zarr
 
-from ncore.convert.convert import convert
+from ncore.convert.conversion import convert
 from ncore.convert.options import ConvertOptions
 from ncore.convert.relayout import Layout, parse_compressor
 from ncore.convert.report import ConversionReport

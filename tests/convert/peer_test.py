@@ -12,7 +12,7 @@ from packaging.version import Version
 from zarr.metadata.migrate_v3 import migrate_v2_to_v3
 from zarr.storage import LocalStore
 
-from ncore.convert.convert import convert
+from ncore.convert.conversion import convert
 
 # bazel: data = ["testdata/**"]
 

@@ -9,7 +9,7 @@ import pytest
 import zarr
 from zarr.storage import ObjectStore
 
-from ncore.convert.convert import convert, convert_store
+from ncore.convert.conversion import convert, convert_store
 from ncore.convert.errors import SourceError, TargetError, TargetExistsError
 from ncore.convert.options import ConvertOptions
 from ncore.convert.relayout import Layout
@@ -103,7 +103,7 @@ class _Stop(BaseException):
 def test_an_interrupted_upload_is_continued_and_no_zarr_meanwhile(
     old: Path, s3: dict, monkeypatch
 ) -> None:
-    monkeypatch.setattr("ncore.convert.convert._BATCH_ARRAYS", 1)
+    monkeypatch.setattr("ncore.convert.conversion._BATCH_ARRAYS", 1)
     url = "s3://bucket/interrupted.zarr"
     copied = []
 

@@ -9,15 +9,16 @@ from typing import Any
 from ncore.convert.errors import TargetExistsError
 from ncore.convert.hierarchy import V2_METADATA, read_hierarchy
 from ncore.convert.locations import open_source, open_target, split_archive
+from ncore.convert.memory import check_memory
 from ncore.convert.options import ConvertOptions
-from ncore.convert.plan import ArrayPlan, Plan, make_plan, refuse_unsupported, report_array
+from ncore.convert.plan import ArrayPlan, Plan, make_plan, refuse_unsupported, report_plan
 from ncore.convert.progress import NoProgress, Progress
 from ncore.convert.reencode import reencode
 from ncore.convert.report import ArrayReport, ConversionReport
 from ncore.convert.source import Source
 from ncore.convert.target import Target
 from ncore.convert.translation import Action
-from ncore.convert.verify import Verifier
+from ncore.convert.verify import verify_store
 
 _WRITERS = 8
 _BATCH_BYTES = 256 << 20
@@ -91,29 +92,26 @@ def convert_store(
     progress.phase("plan", 0)
     hierarchy = read_hierarchy(source, options.selected, root)
     plan = make_plan(source, hierarchy, options, root)
-    report = ConversionReport(
-        source=source.name,
-        target=None if target is None else target.name,
-        dry_run=options.dry_run or target is None,
-        arrays=[report_array(array) for array in plan.arrays],
-        groups=len(plan.groups),
-        others=len(plan.others),
-        warnings=plan.warnings,
-        hints=plan.hints,
-    )
+    planned_only = options.dry_run or target is None
+    name = None if target is None else target.name
+    report = report_plan(plan, source.name, name, dry_run=planned_only)
     if target is not None and not options.overwrite and target.exists():
         raise TargetExistsError(f"{target.name} exists; to replace it, say --overwrite")
     if options.dry_run or target is None:
-        report.bytes = sum(array.size for array in plan.arrays)
         report.seconds = time.monotonic() - started
         return report
     refuse_unsupported(plan, source.name)
+    check_memory(plan, options)
     target.check(_keys(plan))
     try:
         _execute(plan, source, target, options, progress, report)
         target.finish()
         if options.verify != "none":
-            _verify(plan, source, target, options, progress, report)
+            store = target.staged()
+            try:
+                verify_store(source, store, plan, options, progress, report)
+            finally:
+                store.close()
         target.publish(options.overwrite)
     finally:
         target.release()
@@ -176,7 +174,6 @@ def _execute(
     if plan.others:
         target.copy(source, {key: at + key for key in plan.others}, progress.advance)
     for line in report.arrays:
-        report.bytes += line.bytes
         report.bytes_written += line.bytes_written
 
 
@@ -267,29 +264,3 @@ def _written(
         for future, size in waiting:
             future.result()
             yield size
-
-
-def _verify(
-    plan: Plan,
-    source: Source,
-    target: Target,
-    options: ConvertOptions,
-    progress: Progress,
-    report: ConversionReport,
-) -> None:
-    progress.phase("verify", sum(array.size for array in plan.arrays))
-    store = target.staged()
-    try:
-        verifier = Verifier(
-            source,
-            store,
-            plan,
-            sample=options.verify == "sample",
-            allow_pickle=options.translation.allow_pickle,
-        )
-        verifier.run(options.jobs, progress.advance)
-    finally:
-        store.close()
-    for line in report.arrays:
-        if line.action in (Action.COPY, Action.REENCODE):
-            line.verified = options.verify
