@@ -1,15 +1,17 @@
-"""Runs the benchmarks and writes docs/benchmarks.md with tables and plots.
+"""Runs the benchmarks beside their peers and writes docs/benchmarks.md with tables and plots.
 
 Example::
 
-    python -m benchmarks                # all of them, about an hour
-    python -m benchmarks epoch select   # some
+    python -m benchmarks                # all of them, about half an hour
+    python -m benchmarks epoch select   # some: prints what they measured
+    python -m benchmarks --quick        # all of them with little data, to see that they work
     python -m benchmarks --list
 
-The peers are installed into environments of their own (``--environments``, by default
-below the user's cache), from benchmarks/peers.txt and deps/legacy_3_11.txt. A peer
-without a wheel for this machine is reported as such. Each benchmark is a script that
-prints Markdown and can be run by itself.
+The peers are installed into environments of their own (--environments, by default
+below the user's cache), from the lockfiles and benchmarks/peers.txt. What cannot be
+had is said on the page. Each benchmark is a script and can be run by itself.
+Without names, and unless it is quick, the run replaces docs/benchmarks.md, its plots,
+and the lines of README.md that show them.
 """
 
 # bazel: data = ["peers.txt", "//deps:files"]
@@ -23,14 +25,23 @@ import os
 import platform
 import subprocess
 import sys
-import venv
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-DANDI = "dandi==0.81.0"
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT)]  # benchmarks is no installed package
+
+from benchmarks.environments import Environments  # noqa: E402
+from benchmarks.page import INTRODUCTION, extract, replaced, section, table  # noqa: E402
+from benchmarks.plots import plot_epoch, plot_ratios  # noqa: E402
+
+_T = TypeVar("_T")
+
+
+class NoPeerError(Exception):
+    """What a benchmark compares with cannot be had."""
 
 
 class Benchmark(NamedTuple):
@@ -38,82 +49,74 @@ class Benchmark(NamedTuple):
 
     title: str
     script: str
-    arguments: Callable[["Environments"], list[str]]
+    peers: Callable[[Environments], list[str]]
+    quick: list[str]
 
 
-class Environments:
-    """Virtual environments, made when a benchmark asks for one."""
+def _epoch(made: Environments) -> list[str]:
+    return ["--python", made.ours()]
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.missing: list[str] = []
 
-    def _make(self, name: str, *requirements: list[str]) -> Path:
-        place = self.folder / name
-        python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        done = place / "installed.json"
-        wanted = json.dumps(requirements)
-        if done.exists() and done.read_text() == wanted:
-            return python
-        venv.create(place, with_pip=True, clear=True)
-        for arguments in requirements:
-            command = [str(python), "-m", "pip", "install", "--quiet", "--only-binary=:all:"]
-            if subprocess.run([*command, *arguments], check=False).returncode:
-                self.missing.append(arguments[-1])
-        done.write_text(wanted)
-        return python
+def _store(made: Environments) -> list[str]:
+    legacy, newest, wids = made.legacy(), made.newest(), made.wids()
+    flags = (("--legacy-python", legacy), ("--newest-python", newest), ("--wids", wids))
+    return [text for flag, value in flags if value for text in (flag, value)]
 
-    def peers(self) -> str:
-        """Interpreter with ncore's requirements and the peers of the loaders."""
-        lock = f"requirements_{sys.version_info.major}_{sys.version_info.minor}.txt"
-        peers = [
-            line
-            for line in (HERE / "peers.txt").read_text().splitlines()
-            if line and not line.startswith("#")
-        ]
-        # MosaicML's streaming needs torch, which may bring gigabytes of CUDA.
-        heavy = [peer for peer in peers if peer.startswith("mosaicml")]
-        python = self._make(
-            "peers",
-            ["--require-hashes", "-r", str(ROOT / "deps" / lock)],
-            *([peer] for peer in peers if peer not in heavy),
-        )
-        probe = "import torch; print(torch.__version__)"
-        installer = [str(python), str(ROOT / "tools/install_torch.py")]
-        subprocess.run(installer, check=False, stdout=sys.stderr)
-        if not subprocess.run(
-            [str(python), "-c", probe], capture_output=True, check=False
-        ).returncode:
-            for peer in heavy:
-                pip = [str(python), "-m", "pip"]
-                subprocess.run([*pip, "install", "-q", "--only-binary=:all:", peer], check=False)
-                # PyPI's is built for CUDA; epoch_reader.py does without.
-                subprocess.run([*pip, "uninstall", "-q", "-y", "torchvision"], check=False)
-        else:
-            self.missing += heavy
-        return str(python)
 
-    def dandi(self) -> Path:
-        """Directory with dandi-cli's programs."""
-        return self._make("dandi", [DANDI]).parent
+def _ncore_v4(made: Environments) -> list[str]:
+    return ["--legacy-python", _needed(made.legacy(), "nvidia-ncore")]
+
+
+def _select(made: Environments) -> list[str]:
+    return ["--peer-python", str(_needed(made.dandi(), "dandi-cli") / "python")]
+
+
+def _transfer(made: Environments) -> list[str]:
+    return ["--peer", str(_needed(made.dandi(), "dandi-cli") / "dandi")]
+
+
+def _needed(found: _T | None, peer: str) -> _T:
+    if found is None:
+        raise NoPeerError(peer)
+    return found
 
 
 BENCHMARKS: dict[str, Benchmark] = {
     "epoch": Benchmark(
         "A shuffled epoch",
         "epoch.py",
-        lambda made: ["--python", made.peers(), "--json", "epoch.json"],
+        _epoch,
+        ["--images", "1000", "--epochs", "2", "--cold", "1"],
     ),
-    "store": Benchmark("The store", "store.py", lambda made: []),
-    "convert": Benchmark("Conversion", "convert_speed.py", lambda made: []),
-    "ncore_v4": Benchmark("NCore V4 sequences", "ncore_v4.py", lambda made: []),
+    "store": Benchmark("The store", "store.py", _store, ["--rounds", "2", "--keys", "20000"]),
+    "convert": Benchmark(
+        "Conversion",
+        "convert_speed.py",
+        lambda made: [],
+        ["--gigabytes", "0.2", "--rounds", "1"],
+    ),
+    "ncore_v4": Benchmark(
+        "NCore V4 sequences", "ncore_v4.py", _ncore_v4, ["--turns", "1", "--rounds", "2"]
+    ),
     "select": Benchmark(
-        "Filters", "select_filters.py", lambda made: ["--peer-python", str(made.dandi() / "python")]
+        "Filters",
+        "select_filters.py",
+        _select,
+        ["--count", "50000", "--repeats", "1", "--limit", "1"],
     ),
     "transfer": Benchmark(
-        "DANDI transfers", "transfer_dandi.py", lambda made: ["--peer", str(made.dandi() / "dandi")]
+        "DANDI transfers", "transfer_dandi.py", _transfer, ["--rounds", "1", "--scale", "0.05"]
     ),
 }
+LIMITED = {"select": ["--repeats", "1", "--limit", "5"], "transfer": ["--rounds", "2"]}
+"""Arguments of a whole run that keep a benchmark whose peer takes long below five minutes."""
+
+
+class Result(NamedTuple):
+    """What a benchmark printed, and its figures."""
+
+    text: str
+    figures: dict[str, Any]
 
 
 def machine() -> str:
@@ -127,54 +130,83 @@ def machine() -> str:
         memory = f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / (1 << 30):.0f} GiB"
     except (OSError, ValueError):
         memory = "unknown memory"
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     return (
         f"{os.cpu_count()} x {model}, {memory}, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}, load {load:.1f} at the beginning, "
-        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
+        f"Python {platform.python_version()}, {datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
     )
 
 
-def run(name: str, made: Environments, work: Path) -> str:
-    """Run one benchmark; return its Markdown."""
+def ratios_of(name: str, figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return how many times as fast ours was, by what and beside whom."""
+    if name == "transfer":
+        return [
+            {
+                "what": f"transfer: {row['what']}",
+                "beside": "zarr_checksum" if "zarr_checksum" in row else "dandi-cli",
+                "ratio": row["ratio"],
+            }
+            for row in figures.get("rows", [])
+        ]
+    found: list[dict[str, Any]] = figures.get("ratios", [])
+    return found
+
+
+def run(name: str, made: Environments, work: Path, quick: bool) -> Result:
+    """Run one benchmark."""
     benchmark = BENCHMARKS[name]
-    command = [sys.executable, str(HERE / benchmark.script), *benchmark.arguments(made)]
+    try:
+        arguments = benchmark.peers(made)
+    except NoPeerError as error:
+        return Result(f"Not run: {error} could not be installed here.", {})
+    arguments += benchmark.quick if quick else LIMITED.get(name, [])
+    told = work / f"{name}.json"
+    told.unlink(missing_ok=True)
+    script = Path(__file__).with_name(benchmark.script)
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     process = subprocess.run(
-        command,
+        [made.ours(), str(script), *arguments, "--json", str(told)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=work,
         env={**os.environ, "PYTHONPATH": path},
         check=False,
     )
-    if process.returncode:
-        return f"Failed with exit code {process.returncode}; run `{benchmark.script}` by itself."
-    return process.stdout.strip()
+    if process.returncode or not told.exists():
+        words = f"exit code {process.returncode}; run `{benchmark.script}` by itself"
+        return Result(f"Failed with {words}.", {})
+    return Result(process.stdout.strip(), json.loads(told.read_text()))
 
 
-def plot(figures: Path, target: Path) -> list[str]:
-    """Draw the epoch's figures as PNG and SVG; return the files' names."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    found = {n: f for n, f in json.loads(figures.read_text()).items() if "error" not in f}
-    names = sorted(found, key=lambda name: found[name]["ratio"])
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 0.4 * len(names) + 1.5), sharey=True)
-    colors = ["#1b6ca8" if name.startswith("ncore") else "#b0b7bf" for name in names]
-    left.barh(names, [found[name]["ratio"] for name in names], color=colors)
-    left.axvline(1, color="black", linewidth=0.8)
-    left.set_xlabel("throughput, x os.pread")
-    right.barh(names, [found[name]["cold"] for name in names], color=colors)
-    right.set_xlabel("import to first image, s")
-    figure.suptitle("Shuffled epoch over images of 300 KB")
-    figure.tight_layout()
-    files = [f"benchmark_epoch.{kind}" for kind in ("png", "svg")]
-    for file in files:
-        figure.savefig(target / file, dpi=120)
-    return files
+def write_page(
+    results: dict[str, Result], missing: list[str], where: str, docs: Path, readme: Path | None
+) -> Path:
+    """Write the page and its plots below ``docs``, and what README.md shows of it."""
+    ratios = {name: ratios_of(name, result.figures) for name, result in results.items()}
+    images = docs / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    part = extract(ratios, where)
+    parts = [INTRODUCTION, "## In short", part]
+    measured = [entry for entries in ratios.values() for entry in entries]
+    if measured:
+        png, svg = plot_ratios(ratios, images)
+        parts.append(f"![All ratios of this run](images/{png})\n\n[As SVG](images/{svg})")
+    for name, result in results.items():
+        parts.append(section(BENCHMARKS[name].title, result.text))
+        if name == "epoch" and result.figures:
+            png, svg = plot_epoch(result.figures["readers"], images)
+            parts.append(
+                f"![Throughput and cold start of each reader](images/{png})\n\n"
+                f"[As SVG](images/{svg})"
+            )
+    if measured:
+        parts += ["## All ratios", table(measured)]
+    if missing:
+        parts += ["## Not measured", "\n".join(f"- {text}" for text in missing)]
+    page = docs / "benchmarks.md"
+    page.write_text("\n\n".join(parts) + "\n")
+    if readme is not None:
+        readme.write_text(replaced(readme.read_text(), part))
+    return page
 
 
 def main() -> None:
@@ -185,7 +217,8 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", help="which; by default all")
     parser.add_argument("--list", action="store_true", help="name them and exit")
-    parser.add_argument("--output", type=Path, help="folder for the results; default: docs")
+    parser.add_argument("--quick", action="store_true", help="with little data")
+    parser.add_argument("--output", type=Path, help="folder for a page with the results")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ncore-benchmarks"
     parser.add_argument("--environments", type=Path, default=cache)
     args = parser.parse_args()
@@ -195,24 +228,25 @@ def main() -> None:
     unknown = sorted(set(args.names) - set(BENCHMARKS))
     if unknown:
         parser.error(f"no benchmark {unknown[0]!r}, only {', '.join(BENCHMARKS)}")
-    # Under `bazel run` the tree that the user means is not the one that runs.
-    tree = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ROOT))
-    output = args.output or tree / "docs"
-    output.mkdir(parents=True, exist_ok=True)
     args.environments.mkdir(parents=True, exist_ok=True)
     made = Environments(args.environments.resolve())
-    parts = ["# Benchmarks", "", f"`python -m benchmarks` on {machine()}."]
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    where = f"{machine()}, load {load:.1f} at the beginning"
+    results: dict[str, Result] = {}
     for name in args.names or BENCHMARKS:
+        started = time.perf_counter()
         print(f"{name} ...", file=sys.stderr, flush=True)
-        parts += ["", f"## {BENCHMARKS[name].title}", "", run(name, made, args.environments)]
-        figures = args.environments / "epoch.json"
-        if name == "epoch" and figures.exists():
-            png, svg = plot(figures, output)
-            parts += ["", f"![Throughput and cold start of each reader]({png}) ([SVG]({svg}))"]
-    if made.missing:
-        parts += ["", f"Not measured, for want of a wheel: {', '.join(made.missing)}."]
-    (output / "benchmarks.md").write_text("\n".join(parts) + "\n")
-    print(output / "benchmarks.md")
+        results[name] = run(name, made, made.folder, args.quick)
+        taken = time.perf_counter() - started
+        print(f"{name} took {taken:.0f} s", file=sys.stderr, flush=True)
+        print(section(BENCHMARKS[name].title, results[name].text), "\n", flush=True)
+    whole = not args.names and not args.quick
+    if args.output is not None:
+        print(write_page(results, made.missing, where, args.output, None))
+    elif whole:
+        # Under `bazel run` the tree that the user means is not the one that runs.
+        tree = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ROOT))
+        print(write_page(results, made.missing, where, tree / "docs", tree / "README.md"))
 
 
 if __name__ == "__main__":

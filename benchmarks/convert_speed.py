@@ -30,6 +30,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numcodecs
 import numpy as np
@@ -45,6 +46,7 @@ from ncore.stores.indexed_tar import IndexedTarStore
 warnings.simplefilter("ignore")
 
 UNVERIFIED = ConvertOptions(verify="none", jobs=len(os.sched_getaffinity(0)))
+RATIOS: list[dict[str, Any]] = []
 SHARDS = Layout(chunks=(256, 256), shards=(2048, 2048), compressor=parse_compressor("zstd:3"))
 
 
@@ -55,6 +57,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=None, help="on the disk to measure")
     parser.add_argument("--rows", default="copy,in-place,re-encode,tiny")
+    parser.add_argument("--json", type=Path, help="write the ratios to this file")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child is not None:
@@ -71,6 +74,8 @@ def main() -> None:
             reencode_row(folder, args.rounds)
         if "tiny" in rows:
             tiny_row(folder, args.rounds)
+    if args.json:
+        args.json.write_text(json.dumps({"ratios": RATIOS}, indent=1))
 
 
 def race(rounds: int, **sides: Callable[[], None]) -> dict[str, float]:
@@ -93,6 +98,8 @@ def show(row: str, medians: dict[str, float], size: int = 0) -> None:
         speed = f"  {size / seconds / 1e6:8.0f} MB/s" if size else ""
         ratio = "" if name == "ncore" else f"  {seconds / ours:6.2f} x ncore's time"
         print(f"  {name:24} {seconds:8.3f} s{speed}{ratio}")
+        if not name.startswith("ncore"):
+            RATIOS.append({"what": f"convert: {row}", "beside": name, "ratio": seconds / ours})
 
 
 def copy_row(folder: Path, size: int, rounds: int) -> None:

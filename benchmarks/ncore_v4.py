@@ -75,7 +75,11 @@ def in_turns(original: Side, ours: Side, turns: int, **request: Any) -> tuple[fl
     return statistics.median(theirs), statistics.median(mine)
 
 
+RATIOS: list[dict[str, Any]] = []
+
+
 def row(what: str, theirs: float, mine: float, scale: float, unit: str, target: str) -> str:
+    RATIOS.append({"what": f"NCore V4: {what}", "beside": "nvidia-ncore", "ratio": theirs / mine})
     return (
         f"| {what} | {theirs * scale:.3g} {unit} | {mine * scale:.3g} {unit} "
         f"| {theirs / mine:.1f} | {target} |"
@@ -89,11 +93,14 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, help="where to write the archives (about 2 GB)")
     parser.add_argument("--turns", type=int, default=3, help="processes of each side")
     parser.add_argument("--rounds", type=int, default=7, help="repetitions in a process")
+    parser.add_argument("--json", type=Path, help="write the ratios to this file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.directory) as scratch:
         place = Path(scratch)
         legacy = options.legacy_python or legacy_environment(place / "legacy")
         print(measure(Side(legacy, ""), Side(sys.executable, str(PROJECT)), place, options))
+    if options.json:
+        options.json.write_text(json.dumps({"ratios": RATIOS}, indent=1))
 
 
 def measure(original: Side, ours: Side, place: Path, options: Any) -> str:
@@ -146,6 +153,8 @@ def measure(original: Side, ours: Side, place: Path, options: Any) -> str:
             rates[key].append(FRAMES * IMAGE / answer["seconds"] / 1e6)
             Path(answer["path"]).unlink()
     slow, fast = (statistics.median(rates[key]) for key in ("theirs", "mine"))
+    what = f"NCore V4: write {FRAMES:,} frames of 300 KB"
+    RATIOS.append({"what": what, "beside": "nvidia-ncore", "ratio": fast / slow})
     rows.append(
         f"| write {FRAMES:,} frames of 300 KB | {slow:.0f} MB/s | {fast:.0f} MB/s "
         f"| {fast / slow:.1f} | ≥ 5 |"

@@ -88,7 +88,9 @@ def batch(specs: list[str], keys: list[str]) -> tuple[float, list[str]]:
     return time.perf_counter() - start, selected
 
 
-def compare_paths(peer_python: str, keys_file: Path, repeats: int) -> None:
+def compare_paths(peer_python: str, keys_file: Path, repeats: int) -> list[dict[str, Any]]:
+    """Print a table; return the ratios."""
+    ratios: list[dict[str, Any]] = []
     keys = keys_file.read_text().split("\n")
     print(f"\n{len(keys):,} keys, seconds (median of {repeats}), ratio = dandi-cli / ncore\n")
     print("| filters | selected | dandi-cli | predicate | ratio | filter_paths | ratio |")
@@ -106,11 +108,15 @@ def compare_paths(peer_python: str, keys_file: Path, repeats: int) -> None:
                     raise SystemExit(f"{specs}: the two sides select different keys")
         theirs, one, many = (statistics.median(times[name]) for name in times)
         label = "all five" if len(specs) > 1 else f"`{specs[0]}`"
+        for how, ours in (("predicate", one), ("filter_paths", many)):
+            what = f"filters over {len(keys):,} keys, {label.strip('`')}, {how}"
+            ratios.append({"what": what, "beside": "dandi-cli", "ratio": theirs / ours})
         print(
             f"| {label} | {peer['selected']:,} | {theirs:.2f} | {one:.3f} | {theirs / one:.1f} "
             f"| {many:.3f} | {theirs / many:.1f} |",
             flush=True,
         )
+    return ratios
 
 
 def compare_adversarial(peer_python: str, limit: float) -> None:
@@ -143,6 +149,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1_000_000, help="number of keys")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--limit", type=float, default=10.0, help="seconds for one hard key")
+    parser.add_argument("--json", type=Path, help="write the ratios to this file")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         keys_file = Path(folder, "keys")
@@ -150,8 +157,10 @@ def main() -> None:
         peer = ask_peer(args.peer_python, kind="match_one", pattern="a", path="a", limit=1)
         print(f"{peer['version']} beside ncore, Python {platform.python_version()}")
         print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs")
-        compare_paths(args.peer_python, keys_file, args.repeats)
+        ratios = compare_paths(args.peer_python, keys_file, args.repeats)
     compare_adversarial(args.peer_python, args.limit)
+    if args.json:
+        args.json.write_text(json.dumps({"ratios": ratios}, indent=1))
 
 
 if __name__ == "__main__":

@@ -74,6 +74,19 @@ class Bench:
     def target(self, what: str, target: str, measured: str, met: bool) -> None:
         self.verdicts.append((what, target, measured, met))
 
+    def ratios(self) -> list[dict[str, Any]]:
+        """What was measured against another reader or writer: how many times as fast ours is."""
+        found = []
+        for what, target, measured, _ in self.verdicts:
+            name, against, other = what.partition(" against ")
+            if not against or other.isdecimal():
+                continue
+            beside, _, how = other.replace("`", "").partition(", ")
+            ratio = 1 / float(measured) if target.startswith("≤") else float(measured)
+            what = ", ".join(filter(None, [name.rstrip(",:"), how]))
+            found.append({"what": f"store: {what}", "beside": beside, "ratio": ratio})
+        return found
+
 
 def median_of(results: list[dict[str, Any]], field: str) -> float:
     return statistics.median(result[field] for result in results)
@@ -405,6 +418,7 @@ def main() -> None:
     parser.add_argument("--directory", help="where to write (default: the temporary directory)")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--keys", type=int, default=200_000)
+    parser.add_argument("--json", type=Path, help="write the ratios to this file")
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=args.directory) as place:
@@ -424,6 +438,8 @@ def main() -> None:
         print("\n## Targets\n\n| what | target | measured | met |\n|---|---|--:|---|")
         for what, target, measured, met in bench.verdicts:
             print(f"| {what} | {target} | {measured} | {'yes' if met else '**no**'} |")
+        if args.json:
+            args.json.write_text(json.dumps({"ratios": bench.ratios()}, indent=1))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,25 @@ class UsageError(NcoreError, ValueError):
     """The flags contradict each other or one has an impossible value: exit code 2."""
 
 
+class _HelpFormatter(argparse.HelpFormatter):
+    """Fills paragraphs to the terminal's width, and leaves examples as they are written."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith("example:"):
+            return "".join(f"{indent}{line}" for line in text.splitlines(keepends=True))
+        return "\n\n".join(
+            super(_HelpFormatter, self)._fill_text(paragraph, width, indent)
+            for paragraph in text.split("\n\n")
+        )
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        # The value once, as from Python 3.13 on, not behind each name of the option.
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {value}"
+
+
 class ArgumentParser(argparse_flags.ArgumentParser):
     """argparse's parser over absl's flags, with an example in every ``--help``.
 
@@ -50,10 +69,13 @@ class ArgumentParser(argparse_flags.ArgumentParser):
         if example:
             lines = "\n".join(f"  {line}" for line in example.strip().splitlines())
             kwargs.setdefault("epilog", f"example:\n{lines}")
-        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        kwargs.setdefault("formatter_class", _HelpFormatter)
         # An abbreviation that works today is ambiguous once a flag is added.
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]  # absl leaves it untyped
+        for action in self._actions:
+            if "--helpfull" in action.option_strings:
+                action.help = argparse.SUPPRESS  # of absl's own flags, which change nothing here
 
 
 def add_output_flags(parser: argparse.ArgumentParser) -> None:

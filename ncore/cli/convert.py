@@ -21,6 +21,9 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line of ``ncore convert``."""
     parser = ArgumentParser(
         prog="ncore convert",
+        usage="ncore convert [OPTION ...] SOURCE [TARGET]\n"
+        "       ncore convert [OPTION ...] --to PREFIX SOURCE [SOURCE ...]\n"
+        "       ncore convert [OPTION ...] --in-place SOURCE",
         description="Convert zarr v2 to v3. Chunks are copied as they are wherever v3 can "
         "describe them, every value is compared afterwards, and nothing appears under "
         "TARGET before it is complete.",

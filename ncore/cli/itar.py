@@ -80,7 +80,7 @@ def _add_looking(add: Add) -> None:
         "ncore itar cat drive.zarr.itar camera/c/0 > chunk",
     )
     _add_archive(cat)
-    cat.add_argument("keys", metavar="KEY", nargs="+")
+    cat.add_argument("keys", metavar="KEY", nargs="+", help="as `ncore itar ls` shows them")
     tree = add(
         "tree",
         "groups and arrays with shape, data type, chunks, codecs and sizes",
@@ -129,7 +129,7 @@ def _add_making(add: Add) -> None:
         "ncore itar pack drive.zarr drive.zarr.itar\n"
         "ncore itar pack --md5 image.ozx s3://bucket/image.zarr.itar",
     )
-    make.add_argument("source", metavar="DIR|ZIP")
+    make.add_argument("source", metavar="DIR|ZIP", help="a zarr directory, .zarr.zip or .ozx")
     _add_archive(make)
     make.add_argument("--overwrite", action="store_true", help="replace the archive that is there")
     make.add_argument("--md5", action="store_true", help="store MD5 digests beside CRC-32C")
@@ -142,7 +142,7 @@ def _add_making(add: Add) -> None:
         "ncore itar unpack --zarr path:camera s3://bucket/drive.zarr.itar part.zarr",
     )
     _add_archive(unmake)
-    unmake.add_argument("target", metavar="DIR")
+    unmake.add_argument("target", metavar="DIR", help="the new directory")
     unmake.add_argument(
         "--raw", action="store_true", help="members as they lie: zarr.cbor.xz, not zarr.json"
     )
@@ -194,7 +194,7 @@ def _add_mending(add: Add) -> None:
 
 
 def _add_archive(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("archive", metavar="ARCHIVE")
+    parser.add_argument("archive", metavar="ARCHIVE", help="path or URL of a .zarr.itar")
     parser.add_argument(
         "--storage-option",
         metavar="NAME=VALUE",

@@ -18,6 +18,12 @@ class Command(NamedTuple):
     load: Callable[[], Run]
 
 
+def _completion() -> Run:
+    from ncore.cli.completion import run
+
+    return run
+
+
 def _convert() -> Run:
     from ncore.cli.convert import run
 
@@ -37,6 +43,7 @@ def _transfer() -> Run:
 
 
 COMMANDS: dict[str, Command] = {
+    "completion": Command("make bash, zsh or fish complete all this", _completion),
     "convert": Command("zarr v2 to v3, in any container", _convert),
     "itar": Command("look into archives, make, check and mend them", _itar),
     "transfer": Command("part of a zarr, up or down, from and to anywhere", _transfer),
@@ -90,6 +97,7 @@ def _help(commands: dict[str, Command]) -> str:
             *lines,
             "",
             "ncore COMMAND --help tells more, ncore --version which release this is.",
+            "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
         ]
     )
 

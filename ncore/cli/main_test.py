@@ -1,9 +1,11 @@
 """Tests of the dispatch to commands."""
 
+import argparse
+
 import pytest
 
 from ncore import __version__
-from ncore.cli import main
+from ncore.cli import completion, main
 from ncore.cli.main import COMMANDS, Command
 
 
@@ -60,3 +62,16 @@ def test_every_command_has_help_with_an_example(capsys):
     for name in COMMANDS:
         assert not _run([name, "--help"])
         assert "example:" in capsys.readouterr().out, name
+
+
+def test_every_subcommand_has_an_example_and_every_argument_a_help():
+    for make in completion._parsers().values():
+        parsers = [make()]
+        for parser in parsers:
+            for action in parser._actions:
+                if isinstance(action, argparse._SubParsersAction):
+                    parsers += action.choices.values()
+                else:
+                    assert action.help, f"{parser.prog} {action.dest}"
+            assert "example:" in parser.format_help(), parser.prog
+            assert parser.description, parser.prog

@@ -110,7 +110,9 @@ def _add_verify(commands: Any) -> None:
         example=_VERIFY_EXAMPLE,
     )
     parser.add_argument("location", metavar="LOCATION", help=LOCATION_HELP)
-    parser.add_argument("--manifest", metavar="FILE", type=Path, required=True)
+    parser.add_argument(
+        "--manifest", metavar="FILE", type=Path, required=True, help="of the zarr, or of the part"
+    )
     parser.add_argument("--checksum", help="the whole zarr's checksum, as the archive shows it")
     parser.add_argument("--whole", action="store_true", help="also fail if something is missing")
     add_storage(parser)
@@ -126,8 +128,8 @@ def _add_diff(commands: Any) -> None:
         "Exit code 1 if any differ.",
         example=_DIFF_EXAMPLE,
     )
-    parser.add_argument("old", type=Path, metavar="OLD")
-    parser.add_argument("new", type=Path, metavar="NEW")
+    parser.add_argument("old", type=Path, metavar="OLD", help="the earlier manifest")
+    parser.add_argument("new", type=Path, metavar="NEW", help="the later one")
     add_output_flags(parser)
     parser.set_defaults(command=_diff)
 

@@ -11,6 +11,10 @@ _BLOCK = re.compile(
 )
 RUN = ("python", "sh")
 """Languages of blocks that must run, or say in a comment above why not."""
+DATA = ("json", "text")
+"""Languages of blocks that show something and are no code."""
+_FENCE = re.compile(r" *```(?P<language>\S*)")
+_ITEM = re.compile(r" *([-*]|\d+\.) ")
 
 
 class Block(NamedTuple):
@@ -34,3 +38,26 @@ def blocks(text: str) -> Iterator[Block]:
             )
             line = text.count("\n", 0, match.start("code")) + 1
             yield Block(line, match["language"], code, match["reason"])
+
+
+def strays(text: str) -> Iterator[tuple[int, str]]:
+    """Yield line and text of blocks that :func:`blocks` would pass over in silence.
+
+    They are fenced ones of no or another language, and code that is merely indented.
+    """
+    fenced = False
+    after_blank, in_list = True, False
+    for number, line in enumerate(text.splitlines(), 1):
+        fence = _FENCE.match(line)
+        if fence:
+            fenced = not fenced
+            if fenced and fence["language"] not in (*RUN, *DATA):
+                yield number, line
+        elif not fenced:
+            if _ITEM.match(line):
+                in_list = True
+            elif line and line[0] != " ":
+                in_list = False
+            if line.startswith("    ") and line.strip() and after_blank and not in_list:
+                yield number, line
+        after_blank = not line.strip()

@@ -1,6 +1,6 @@
 """Every command and every piece of code in README and docs/ runs, or says why it cannot here."""
 # bazel: size = "large"
-# bazel: data = ["//:README.md", "//:.ci/run", "//docs:pages"]
+# bazel: data = ["//:README.md", "//:CONTRIBUTING.md", "//:.ci/run", "//docs:pages"]
 # bazel: deps = ["//ncore", "//ncore/cli:main", "//ncore/itar", "//ncore/stores"]
 # bazel: deps = ["//ncore/select", "//ncore/convert", "//ncore/transfer"]
 # bazel: deps = ["//ncore/data", "//ncore/data/v4", "//ncore/loaders", "@pypi//grain"]
@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.code_blocks import Block, blocks
+from tests.docs.code_blocks import Block, blocks, strays
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 SECONDS = 300
 
@@ -104,6 +104,30 @@ def test_a_reason_is_given_for_what_is_not_run():
     for page in PAGES:
         for block in blocks(page.read_text()):
             assert block.not_run is None or len(block.not_run.split()) >= 3, page
+
+
+def test_no_block_is_passed_over_in_silence():
+    found = [
+        f"{page.name}:{line}: {text}" for page in PAGES for line, text in strays(page.read_text())
+    ]
+    assert not found
+
+
+def test_strays_are_found():
+    lines = [
+        "text",
+        "",
+        "    indented code",
+        "",
+        "- item",
+        "",
+        "    of the item",
+        "",
+        "```bash",
+        "x",
+    ]
+    lines += ["```", "", "```", "y", "```", "", "```text", "    z", "```"]
+    assert [line for line, _ in strays("\n".join(lines))] == [3, 9, 13]
 
 
 def test_the_extraction_itself():
