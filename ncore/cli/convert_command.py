@@ -143,13 +143,20 @@ def render(report: ConversionReport) -> Any:
     return Group(*parts)
 
 
+def _replacing(report: ConversionReport) -> str:
+    return f" and replace {report.target} ({report.replaces})" if report.replaces else ""
+
+
 def _closing(report: ConversionReport) -> str:
     nodes = f"{len(report.arrays)} arrays and {report.groups} groups"
     refused = report.count("refuse")
     if report.dry_run and refused:
         return f"would convert nothing, because of what is refused: {refused}; nothing was written"
     if report.dry_run:
-        return f"would convert {nodes}, {human_size(report.bytes)}; nothing was written"
+        return (
+            f"would convert {nodes}, {human_size(report.bytes)}{_replacing(report)}; "
+            "nothing was written"
+        )
     verified = {line.verified for line in report.arrays} - {"none"}
     check = {"full": "every value compared equal", "sample": "samples compared equal"}.get(
         next(iter(verified), ""), "not verified" if report.arrays else "verified"

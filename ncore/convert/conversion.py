@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from ncore.convert.errors import TargetExistsError
 from ncore.convert.hierarchy import V2_METADATA, read_hierarchy
 from ncore.convert.locations import open_source, open_target, split_archive
 from ncore.convert.memory import check_memory
@@ -95,8 +94,8 @@ def convert_store(
     planned_only = options.dry_run or target is None
     name = None if target is None else target.name
     report = report_plan(plan, source.name, name, dry_run=planned_only)
-    if target is not None and not options.overwrite and target.exists():
-        raise TargetExistsError(f"{target.name} exists; to replace it, say --overwrite")
+    if target is not None:
+        report.replaces = target.check_place(source, options.overwrite)
     if options.dry_run or target is None:
         report.seconds = time.monotonic() - started
         return report

@@ -45,6 +45,7 @@ class ConversionReport:
         source: what was converted.
         target: where to; None for a plan without one.
         dry_run: nothing was written.
+        replaces: what lay at the target and made room, in a few words; empty for nothing.
         arrays: one entry an array.
         groups: number of groups.
         others: number of entries that belong to no node and were copied as they are.
@@ -59,6 +60,7 @@ class ConversionReport:
     source: str
     target: str | None
     dry_run: bool = False
+    replaces: str = ""
     arrays: list[ArrayReport] = field(default_factory=list)
     groups: int = 0
     others: int = 0

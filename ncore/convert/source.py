@@ -18,6 +18,11 @@ class Source(ABC):
 
     name: str
 
+    @property
+    def local_path(self) -> Path | None:
+        """The directory or file of this machine that holds it; None where there is none."""
+        return None
+
     @abstractmethod
     def entries(self) -> Mapping[str, int]:
         """Key → size in bytes of everything in the store, in the store's own order."""
@@ -48,6 +53,10 @@ class DirectorySource(Source):
         self._entries: dict[str, int] | None = None
         if not self.path.is_dir():
             raise SourceError(f"{self.name}: no such directory")
+
+    @property
+    def local_path(self) -> Path:
+        return self.path
 
     def entries(self) -> Mapping[str, int]:
         if self._entries is None:

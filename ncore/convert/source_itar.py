@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ncore.convert.errors import SourceError
@@ -31,6 +32,11 @@ class ItarSource(Source):
     def local(self) -> bool:
         """Whether the archive is a local file, whose payloads can be mapped."""
         return isinstance(self.reader.source, FileSource)
+
+    @property
+    def local_path(self) -> Path | None:
+        source = self.reader.source
+        return Path(source.path) if isinstance(source, FileSource) else None
 
     def entries(self) -> Mapping[str, int]:
         if self._entries is None:

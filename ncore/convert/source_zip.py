@@ -31,6 +31,10 @@ class ZipSource(Source):
         # zarr rewrites metadata by adding a member of the same name: the last one counts.
         self._members = {info.filename.removeprefix(self._prefix): info for info in members}
 
+    @property
+    def local_path(self) -> Path:
+        return self.path
+
     def entries(self) -> Mapping[str, int]:
         return {key: info.file_size for key, info in self._members.items()}
 

@@ -11,8 +11,10 @@ from typing import Any
 
 from zarr.abc.store import Store
 
-from ncore.convert.errors import TargetError
+from ncore.convert.errors import TargetError, TargetExistsError
 from ncore.convert.source import Source
+
+REPLACES = "--overwrite (from Python: overwrite=True) replaces it"
 
 
 class Target(ABC):
@@ -33,6 +35,26 @@ class Target(ABC):
     @abstractmethod
     def exists(self) -> bool:
         """Whether something lies at the final place."""
+
+    def check_place(self, source: Source, overwrite: bool) -> str:
+        """Look at what lies at the final place, before anything is written.
+
+        Args:
+            source: what is read; it must never be what is replaced.
+            overwrite: whether a zarr that lies there may be replaced.
+
+        Returns:
+            What would be replaced, in a few words; empty where there is nothing.
+
+        Raises:
+            SourceError: the target is the source, contains it or lies inside it.
+            TargetExistsError: something lies there that may not be replaced.
+        """
+        if not self.exists():
+            return ""
+        if not overwrite:
+            raise TargetExistsError(f"{self.name} exists; {REPLACES}")
+        return "what lies there"
 
     def check(self, keys: Iterable[str]) -> None:  # noqa: B027  # most take any key
         """Look at all keys that are to be stored here, before anything is written.

@@ -1,29 +1,40 @@
 """What targets that are one local file have in common: staging, journal, publication."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ncore.convert.errors import SourceError, TargetExistsError
+from ncore.convert.errors import TargetExistsError
 from ncore.convert.journal import Journal
+from ncore.convert.source import Source
 from ncore.convert.target import Target
+from ncore.convert.target_place import check_apart, check_replaceable
 from ncore.itar.durable import sync_file
+from ncore.stores.replaceable import replaceable_archive
 
 CHECKPOINT_SECONDS = 20.0
 """An archive is completed, to be continued, at most so often: its index is written each time."""
 
 
 class ArchiveTarget(Target):
-    """A file, until published ``.NAME.ncore-converting`` beside its place."""
+    """A file, until published ``.NAME.ncore-converting`` beside its place.
+
+    Attributes:
+        zipped: whether it is a zip file, not an itar.
+    """
+
+    zipped = False
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.name = str(path)
-        self.path = Path(path).absolute()
+        # A link is followed, as by any program that writes a file.
+        self.path = Path(os.path.realpath(path))
         self.stage = self.path.with_name(f".{self.path.name}.ncore-converting")
         self._journal = Journal(self.path.with_name(f".{self.path.name}.ncore-journal"))
 
     def exists(self) -> bool:
-        return self.path.exists() or self.path.is_symlink()
+        return self.path.exists()
 
     def read_journal(self) -> list[Any]:
         return self._journal.records()
@@ -37,8 +48,7 @@ class ArchiveTarget(Target):
         self._journal.acquire()
 
     def publish(self, overwrite: bool) -> None:
-        if self.path.is_dir() and not self.path.is_symlink():
-            raise TargetExistsError(f"{self.name} is a directory: remove it or choose another name")
+        self._check_replaceable(overwrite)  # it may have appeared meanwhile
         if overwrite:
             self.stage.replace(self.path)
         else:
@@ -58,13 +68,11 @@ class ArchiveTarget(Target):
     def release(self) -> None:
         self._journal.release()
 
-    def check_apart(self, source: Path) -> None:
-        """Refuse to write an archive over the one that is being read.
+    def check_place(self, source: Source, overwrite: bool) -> str:
+        for path in (self.path, self.stage):
+            check_apart(source, path, self.name)
+        return self._check_replaceable(overwrite)
 
-        Raises:
-            SourceError: both are the same file.
-        """
-        if self.path.exists() and self.path.samefile(source):
-            raise SourceError(
-                f"{self.name} is the source itself; --in-place converts it where it is"
-            )
+    def _check_replaceable(self, overwrite: bool) -> str:
+        look = partial(replaceable_archive, zipped=self.zipped)
+        return check_replaceable(self.path, self.name, overwrite, look)

@@ -17,9 +17,11 @@ from ncore.convert.errors import TargetError, TargetExistsError, UnstorableKeyEr
 from ncore.convert.journal import Journal
 from ncore.convert.source import DirectorySource, Source
 from ncore.convert.target import Target
+from ncore.convert.target_place import check_apart, check_replaceable
 from ncore.itar.durable import sync_file, sync_tree
 from ncore.itar.safe_path import is_unsafe, path_problem, show_key
 from ncore.stores.documents import inline_consolidated
+from ncore.stores.replaceable import replaceable_directory
 
 _NAME_MAX = 255
 _SHARE = 64  # entries that are worth a thread's while
@@ -33,7 +35,8 @@ class DirectoryTarget(Target):
 
     def __init__(self, path: str | os.PathLike[str], jobs: int = 4) -> None:
         self.name = str(path)
-        self.path = Path(path).absolute()
+        # A link is followed: what it leads to is replaced, not the link.
+        self.path = Path(os.path.realpath(path))
         self.stage = self.path.with_name(f".{self.path.name}.ncore-converting")
         self._old = self.path.with_name(f".{self.path.name}.ncore-replaced")
         self._journal = Journal(self.path.with_name(f".{self.path.name}.ncore-journal"))
@@ -47,6 +50,20 @@ class DirectoryTarget(Target):
         if self._old.exists() and not self.path.exists():
             self._old.rename(self.path)  # an earlier run stopped between two renames
         return self.path.exists()
+
+    def check_place(self, source: Source, overwrite: bool) -> str:
+        for path in (self.path, self.stage, self._old):  # what a run removes or renames
+            check_apart(source, path, self.name)
+        self.exists()
+        return self._check_replaceable(overwrite)
+
+    def _check_replaceable(self, overwrite: bool) -> str:
+        if self.path.exists() and not self.path.is_dir():
+            raise TargetExistsError(
+                f"{self.name}: is a file, and without .itar, .zip or .ozx the target is a "
+                "directory; choose another name"
+            )
+        return check_replaceable(self.path, self.name, overwrite, replaceable_directory)
 
     def check(self, keys: Iterable[str]) -> None:
         folders: dict[str, str] = {}
@@ -136,9 +153,8 @@ class DirectoryTarget(Target):
         return LocalStore(self.stage, read_only=True)
 
     def publish(self, overwrite: bool) -> None:
+        self._check_replaceable(overwrite)  # it may have appeared meanwhile
         if self.path.exists():
-            if not overwrite:
-                raise TargetExistsError(f"{self.name}: appeared while it was being written")
             with contextlib.suppress(FileNotFoundError):
                 shutil.rmtree(self._old)
             self.path.rename(self._old)

@@ -17,11 +17,13 @@ from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import ObjectStore, WrapperStore
 
-from ncore.convert.errors import TargetError
+from ncore.convert.errors import TargetError, TargetExistsError
 from ncore.convert.source import Source
-from ncore.convert.target import Target
+from ncore.convert.target import REPLACES, Target
+from ncore.convert.target_place import check_urls_apart
 from ncore.itar.object_url import open_prefix, redact
 from ncore.stores.documents import inline_consolidated
+from ncore.stores.pack_source import holds_zarr
 
 JOURNAL = ".ncore-converting.jsonl"
 _REQUESTS = 16
@@ -43,6 +45,20 @@ class ObjectTarget(Target):
     def exists(self) -> bool:
         keys = self._keys()
         return bool(keys) and JOURNAL not in keys
+
+    def check_place(self, source: Source, overwrite: bool) -> str:
+        check_urls_apart(source, self.name)
+        keys = self._keys()
+        if not keys or JOURNAL in keys:
+            return ""
+        if not holds_zarr(dict.fromkeys(keys, 0)):
+            raise TargetExistsError(
+                f"{self.name}: holds {len(keys)} objects and no zarr begins there, so it is not "
+                f"replaced; name the new zarr below it ({self.name.rstrip('/')}/NAME.zarr)"
+            )
+        if not overwrite:
+            raise TargetExistsError(f"{self.name} exists; {REPLACES}")
+        return f"a zarr of {len(keys)} objects"
 
     def read_journal(self) -> list[Any]:
         try:

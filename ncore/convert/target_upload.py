@@ -14,6 +14,7 @@ from ncore.convert.errors import TargetError, TargetExistsError
 from ncore.convert.source import Source
 from ncore.convert.target import Target
 from ncore.convert.target_archive import ArchiveTarget
+from ncore.convert.target_place import check_urls_apart
 from ncore.itar.errors import ItarError, ItarExistsError
 from ncore.itar.location import open_source, upload
 from ncore.itar.object_url import redact
@@ -58,6 +59,10 @@ class UploadTarget(Target):
                 return False
             raise TargetError(str(error)) from error
         return True
+
+    def check_place(self, source: Source, overwrite: bool) -> str:
+        check_urls_apart(source, self.name)
+        return super().check_place(source, overwrite)
 
     def check(self, keys: Iterable[str]) -> None:
         self._local.check(keys)

@@ -28,6 +28,8 @@ from ncore.stores.documents import inline_consolidated
 class ZipTarget(ArchiveTarget):
     """Every `checkpoint` leaves a complete zip file behind, to which a later run appends."""
 
+    zipped = True
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__(path)
         self._zip: zipfile.ZipFile | None = None

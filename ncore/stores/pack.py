@@ -14,6 +14,7 @@ from ncore.stores.errors import PackError, StoreExistsError
 from ncore.stores.indexed_tar import IndexedTarStore
 from ncore.stores.key_order import access_order
 from ncore.stores.pack_source import holds_zarr, open_pack_source
+from ncore.stores.replaceable import overlap, replaceable_archive
 
 
 @dataclass
@@ -113,9 +114,9 @@ def _check_target(
     if is_remote(target):
         return  # mode x asks the server
     path = Path(local_path(target))
-    if path.exists() and not overwrite:
-        raise StoreExistsError(f"{path}: already exists; --overwrite replaces it")
-    if path.is_dir():
-        raise StoreExistsError(f"{path}: is a directory")
-    if Path(source).is_dir() and Path(source).resolve() in path.resolve().parents:
-        raise PackError(f"{path}: lies inside {source}, which is to be packed")
+    if how := overlap(Path(source), path):
+        raise PackError(f"{path}: {how} {source}, which is to be packed")
+    if path.exists():
+        replaceable_archive(path)
+        if not overwrite:
+            raise StoreExistsError(f"{path}: already exists; --overwrite replaces it")

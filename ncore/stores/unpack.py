@@ -13,11 +13,11 @@ from ncore.itar.safe_path import path_problem
 from ncore.itar.source import FileSource
 from ncore.stores.errors import StoreExistsError, UnpackError
 from ncore.stores.indexed_tar import IndexedTarStore
+from ncore.stores.replaceable import overlap, replaceable_directory
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BATCH = 64 << 20
 _BATCH_KEYS = 1000
-_ZARR_NAMES = frozenset({"zarr.json", ".zgroup", ".zarray", ".zmetadata"})
 _SHOWN = 5
 
 
@@ -73,6 +73,8 @@ def unpack(
     path = Path(target)
     _check_target(path, overwrite)
     reader = store.reader
+    if isinstance(reader.source, FileSource) and overlap(reader.source.path, path):
+        raise StoreExistsError(f"{path}: holds the archive {store.name}, so it is not replaced")
     names = reader.keys() if raw else _in_file_order(store)
     keys = [key for key in names if selected is None or selected(key)]
     _check_keys(keys, store.name)
@@ -160,17 +162,13 @@ class _Stage:
 def _check_target(path: Path, overwrite: bool) -> None:
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise StoreExistsError(f"{path}: a file or link is there; nothing is written over it")
-    if not path.is_dir():
+    if not path.is_dir() or not any(path.iterdir()):
         return
-    names = {item.name for item in path.iterdir()}
-    if not names:
-        return
+    replaceable_directory(path)
     if not overwrite:
         raise StoreExistsError(
             f"{path}: already exists and is not empty; --overwrite replaces a zarr as a whole"
         )
-    if not names & _ZARR_NAMES:
-        raise StoreExistsError(f"{path}: holds no zarr, so it is not replaced; remove it yourself")
 
 
 def _check_keys(keys: Sequence[str], archive: object) -> None:

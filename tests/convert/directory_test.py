@@ -112,8 +112,7 @@ def test_skip_and_keep_v2(features: Path, tmp_path: Path) -> None:
 
 def test_an_existing_target_stays_unless_told(tmp_path: Path) -> None:
     source = v2_group(tmp_path / "old", a=np.arange(10))
-    target = tmp_path / "new"
-    target.mkdir()
+    target = v2_group(tmp_path / "new", a=np.arange(3))
     (target / "precious").write_text("x")
     with pytest.raises(TargetExistsError):
         convert_store(DirectorySource(source), DirectoryTarget(target))

@@ -1,0 +1,165 @@
+"""No target that is, holds or lies in the source, and none that is no zarr, is ever replaced."""
+
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import obstore
+import pytest
+import zarr
+
+from ncore.convert.conversion import convert
+from ncore.convert.errors import SourceError, TargetExistsError
+from ncore.convert.options import ConvertOptions
+from ncore.itar.object_url import open_prefix
+from ncore.itar.testing.s3_server import moto_server, options
+from ncore.stores.pack import pack
+
+OVER = ConvertOptions(overwrite=True)
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a v2 directory, the same as archive, and something else."""
+    folder = tmp_path / "data"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        root = zarr.open_group(folder / "old.zarr", mode="w", zarr_format=2)
+        root.create_array("a", data=np.arange(10))
+    pack(folder / "old.zarr", folder / "old.itar")
+    (folder / "other.txt").write_text("thesis")
+    (tmp_path / "link").symlink_to("data")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def _everything(folder: Path) -> dict[str, bytes]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("old.zarr", "."),
+        ("old.zarr", "../data"),
+        ("old.zarr", "../link"),
+        ("old.zarr", ".."),
+        ("old.zarr", "old.zarr"),
+        ("old.zarr/", "../link/old.zarr"),
+        ("old.zarr", "old.zarr/new.zarr"),
+        ("old.zarr", "old.zarr/new.zarr.itar"),
+        ("old.zarr", "old.zarr/a/deep/new.zarr"),
+        ("old.zarr/a", "old.zarr"),
+        ("old.itar", "."),
+        ("old.itar", "old.itar"),
+        ("old.itar", "hard.itar"),
+        ("old.itar", "soft.itar"),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_the_source_stays(data: Path, source: str, target: str, dry_run: bool) -> None:
+    (data / "hard.itar").hardlink_to(data / "old.itar")
+    (data / "soft.itar").symlink_to("old.itar")
+    before = _everything(data.parent)
+    with pytest.raises(SourceError, match=r"is the source|contains|lies inside"):
+        convert(source, target, ConvertOptions(overwrite=True, dry_run=dry_run))
+    with pytest.raises((SourceError, TargetExistsError)):
+        convert(source, target)
+    assert _everything(data.parent) == before
+
+
+@pytest.mark.parametrize("target", ["precious", "soft", "notes.txt", "notes.itar", "notes.zip"])
+@pytest.mark.parametrize("source", ["old.zarr", "old.itar"])
+def test_what_is_no_zarr_stays(data: Path, source: str, target: str) -> None:
+    (data / "precious").mkdir()
+    (data / "precious" / "thesis.txt").write_text("thesis")
+    (data / "soft").symlink_to("precious")
+    for name in ("notes.txt", "notes.itar", "notes.zip"):
+        (data / name).write_text("notes")
+    before = _everything(data)
+    with pytest.raises(TargetExistsError) as refused:
+        convert(source, target, OVER)
+    assert target in ("notes.txt", "soft", "notes.itar", "notes.zip") or (
+        "precious/NAME.zarr" in str(refused.value)
+    )
+    assert _everything(data) == before
+
+
+def test_the_advice_for_a_directory_is_to_name_the_zarr_in_it(data: Path) -> None:
+    (data / "out").mkdir()
+    (data / "out" / "x").touch()
+    with pytest.raises(TargetExistsError, match=r"name the new zarr inside it \(.*out/NAME.zarr"):
+        convert("old.zarr", "out")
+
+
+@pytest.mark.parametrize("target", ["new.zarr", "new.zarr.itar", "new.zip"])
+def test_a_zarr_is_replaced_and_a_dry_run_says_so(data: Path, target: str) -> None:
+    assert convert("old.zarr", target).replaces == ""
+    with pytest.raises(TargetExistsError, match="overwrite=True"):
+        convert("old.zarr", target)
+    planned = convert("old.zarr", target, ConvertOptions(overwrite=True, dry_run=True))
+    assert planned.replaces.startswith(("a zarr v3 directory", "an itar archive", "a zip file"))
+    assert convert("old.zarr", target, OVER).replaces == planned.replaces
+
+
+def test_a_link_is_followed(data: Path) -> None:
+    convert("old.zarr", "new.zarr")
+    (data / "soft").symlink_to("new.zarr")
+    (data / "new.zarr" / "stale").touch()
+    convert("old.zarr", "soft", OVER)
+    assert (data / "soft").is_symlink()
+    assert not (data / "new.zarr" / "stale").exists()
+
+
+def test_what_appears_meanwhile_stays(data: Path) -> None:
+    class Appear:
+        def __init__(self, make: Callable[[], object]) -> None:
+            self._make = make
+
+        def phase(self, name: str, total: int) -> None:
+            if name == "verify":
+                self._make()
+
+        def advance(self, size: int) -> None:
+            pass
+
+    def directory() -> None:
+        Path("new.zarr").mkdir()
+        Path("new.zarr", "thesis").write_text("thesis")
+
+    with pytest.raises(TargetExistsError):
+        convert("old.zarr", "new.zarr", OVER, Appear(directory))
+    with pytest.raises(TargetExistsError):
+        convert("old.zarr", "n.itar", OVER, Appear(lambda: Path("n.itar").write_text("thesis")))
+    assert Path("new.zarr/thesis").read_text() == Path("n.itar").read_text() == "thesis"
+
+
+def test_objects_stay(data: Path) -> None:
+    with moto_server("bucket") as endpoint:
+        s3 = options(endpoint)
+        over = ConvertOptions(overwrite=True, storage_options=s3)
+        there = open_prefix("s3://bucket/data", s3)
+        for name, content in _everything(data).items():
+            obstore.put(there, name, content)
+        for source, target in [
+            ("s3://bucket/data/old.zarr", "s3://bucket/data"),
+            ("s3://bucket/data/old.zarr/", "s3://bucket/data/old.zarr"),
+            ("s3://bucket/data/old.zarr", "s3://bucket/data/old.zarr/new.zarr"),
+            ("s3://bucket/data/old.itar", "s3://bucket/data/old.itar"),
+        ]:
+            with pytest.raises(SourceError, match="apart"):
+                convert(source, target, over)
+        with pytest.raises(TargetExistsError, match=r"NAME\.zarr"):
+            convert("old.zarr", "s3://bucket/data", over)
+        listed = {item["path"] for batch in obstore.list(there) for item in batch}
+        assert listed == set(_everything(data))
+
+
+def test_the_places_that_a_run_clears_are_looked_at_too(data: Path) -> None:
+    shutil.copytree(data / "old.zarr", data / ".new.zarr.ncore-converting")
+    with pytest.raises(SourceError, match="source"):
+        convert(".new.zarr.ncore-converting", "new.zarr")
+    assert any((data / ".new.zarr.ncore-converting").iterdir())
