@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from ncore.cli.app import ArgumentParser, add_output_flags, run_command
 from ncore.cli.output import Output
@@ -49,7 +48,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--no-verify", action="store_true", help="compare nothing")
     parser.add_argument(
-        "--report", metavar="FILE", type=Path, help="write the report there, as JSON"
+        "--report", metavar="FILE", help="write the report there, as JSON; - is standard output"
     )
     parser.add_argument(
         "--link",

@@ -13,6 +13,7 @@ from rich.text import Text
 from ncore.cli.app import FAILED, UsageError
 from ncore.cli.convert_fleet import convert_fleet
 from ncore.cli.output import Output, printable, table
+from ncore.cli.output_file import STDOUT, output_file, write_output
 from ncore.convert.conversion import convert as convert_one
 from ncore.convert.in_place import convert_in_place
 from ncore.convert.options import ConvertOptions
@@ -33,6 +34,14 @@ def convert(args: argparse.Namespace, out: Output) -> int | None:
     if args.link and args.in_place:
         raise UsageError("--link makes another directory: leave it out with --in-place")
     options = _options(args)
+    if "" in args.places or args.to == "":
+        raise UsageError("a SOURCE, TARGET or --to is empty: name a path or URL")
+    if args.report is not None:
+        args.report = output_file(
+            args.report, reading=[p for p in args.places if p != "-"], flag="--report"
+        )
+        if args.report == STDOUT and args.json:
+            raise UsageError("--json and --report - both write to standard output")
     if args.to is not None or args.recursive or "-" in args.places:
         return convert_fleet(args, options, out)
     most = 1 if args.in_place else 2
@@ -48,8 +57,9 @@ def convert(args: argparse.Namespace, out: Output) -> int | None:
             report = convert_one(source, target, options, _Bar(bar))
     document = report.to_json()
     if args.report is not None:
-        args.report.write_text(json.dumps(document, indent=2) + "\n")
-    out.result(document, render(report))
+        write_output(args.report, json.dumps(document, indent=2) + "\n")
+    if args.report != STDOUT:
+        out.result(document, render(report))
     return FAILED if report.dry_run and report.count("refuse") else None
 
 

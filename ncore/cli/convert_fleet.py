@@ -15,6 +15,7 @@ from rich.text import Text
 
 from ncore.cli.app import FAILED, UsageError
 from ncore.cli.output import Output, label, printable, table
+from ncore.cli.output_file import STDOUT
 from ncore.convert.discover import discover
 from ncore.convert.fleet import run_here
 from ncore.convert.fleet_dask import run_on_dask
@@ -40,7 +41,8 @@ def convert_fleet(args: argparse.Namespace, options: ConvertOptions, out: Output
         shown = bar.add_task(f"0 of {len(tasks)}", total=total)
         log = None
         if args.report is not None:
-            log = stack.enter_context(args.report.open("w"))
+            to_stdout = args.report == STDOUT
+            log = sys.stdout if to_stdout else stack.enter_context(args.report.open("w"))
         for result in _results(tasks, options, args):
             results.append(result)
             if log is not None:
@@ -56,7 +58,8 @@ def convert_fleet(args: argparse.Namespace, options: ConvertOptions, out: Output
         **{status: _count(results, status) for status in ("converted", "present", "failed")},
         "results": [result.to_json() for result in results],
     }
-    out.result(document, _render(results, options.dry_run))
+    if args.report != STDOUT:
+        out.result(document, _render(results, options.dry_run))
     return FAILED if document["failed"] else None
 
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ncore.cli.app import ArgumentParser, add_output_flags, run_command
+from ncore.cli.app import ArgumentParser, UsageError, add_output_flags, run_command
 from ncore.cli.output import Output
 
 _EXAMPLE = """
@@ -46,6 +46,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _command(name: str) -> Callable[[argparse.Namespace, Output], int | None]:
     def run(args: argparse.Namespace, out: Output) -> int | None:
+        if not args.archive:
+            raise UsageError("ARCHIVE is empty: name a path or URL")
         # Not before it is needed: zarr takes longer to import than the help to show.
         from ncore.cli import itar_commands
 
@@ -97,7 +99,10 @@ def _add_looking(add: Add) -> None:
     )
     _add_archive(picture)
     picture.add_argument(
-        "-o", "--output", metavar="FILE", help="default: the archive's name and .html, here"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="- is standard output; default: the archive's name and .html, here",
     )
     picture.add_argument("--overwrite", action="store_true", help="replace the file that is there")
     refs = add(
@@ -108,7 +113,7 @@ def _add_looking(add: Add) -> None:
         "drive.parquet",
     )
     _add_archive(refs)
-    refs.add_argument("target", metavar="TARGET", help="a file, for Parquet a directory")
+    refs.add_argument("target", metavar="TARGET", help="a file or -, for Parquet a directory")
     refs.add_argument("--format", choices=("json", "parquet"), default="json", help="default: json")
     refs.add_argument(
         "--url", metavar="URL", help="where readers will find ARCHIVE (default: where it is)"

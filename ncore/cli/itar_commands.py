@@ -3,6 +3,7 @@
 import argparse
 import base64
 import errno
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,10 @@ from rich.progress import Progress
 from ncore.cli import itar_views as views
 from ncore.cli.app import FAILED, UsageError
 from ncore.cli.output import Output, label, printable
+from ncore.cli.output_file import STDOUT, output_file, write_output
 from ncore.itar.errors import ItarKeyError
+from ncore.itar.location import is_remote, local_path
+from ncore.itar.object_url import redact
 from ncore.itar.recover import survey
 from ncore.itar.remote import TUNING_OPTIONS
 from ncore.itar.repack import repack
@@ -22,13 +26,17 @@ from ncore.select.errors import SelectError
 from ncore.select.selection import ZarrSelection
 from ncore.stores.archive import describe, list_members, read_hierarchy
 from ncore.stores.decode import check_chunks
-from ncore.stores.errors import StoreExistsError
 from ncore.stores.indexed_tar import IndexedTarStore
 from ncore.stores.layout import read_layout
-from ncore.stores.layout_page import write_page
+from ncore.stores.layout_page import layout_page
 from ncore.stores.pack import pack
 from ncore.stores.recovery import recover_archive
-from ncore.stores.references import write_references
+from ncore.stores.references import (
+    archive_url,
+    iter_references,
+    json_references,
+    write_references,
+)
 from ncore.stores.unpack import unpack
 
 
@@ -120,27 +128,49 @@ def do_tree(args: argparse.Namespace, out: Output) -> None:
         out.result(None, views.tree(hierarchy, path, store.name, args.depth))
 
 
+def _output(args: argparse.Namespace, place: str, *, directory: bool = False) -> Path:
+    """Where a page or references may go; Parquet's are a directory."""
+    if directory and Path(place).is_dir() and not args.overwrite:
+        raise FileExistsError(errno.EEXIST, "already exists; --overwrite replaces it", place)
+    if directory and Path(place).is_dir():
+        return Path(place)  # write_references looks into it
+    target = output_file(place, reading=[args.archive], overwrite=args.overwrite)
+    if target == STDOUT and args.json:
+        raise UsageError("--json and - both write to standard output")
+    return target
+
+
 def do_map(args: argparse.Namespace, out: Output) -> None:
     """Draw the layout."""
+    name = str(redact(args.archive)) if is_remote(args.archive) else local_path(args.archive)
+    output = f"{name.rstrip('/').rpartition('/')[2]}.html" if args.output is None else args.output
+    target = _output(args, output)
     with _open(args) as store:
         layout = read_layout(store)
-    target = Path(args.output or f"{store.name.rstrip('/').rpartition('/')[2]}.html")
-    if target.exists() and not args.overwrite:
-        raise FileExistsError(errno.EEXIST, "already exists; --overwrite replaces it", str(target))
-    write_page(layout, target)
-    out.result({"output": str(target), **layout.to_json()}, f"{target}: open it in a browser")
+    write_output(target, layout_page(layout))
+    if target != STDOUT:
+        out.result({"output": str(target), **layout.to_json()}, f"{target}: open it in a browser")
 
 
 def do_refs(args: argparse.Namespace, out: Output) -> None:
     """Write references into the archive."""
+    target = _output(args, args.target, directory=args.format == "parquet")
+    if target == STDOUT:
+        if args.format == "parquet":
+            raise UsageError("Parquet references are a directory: name one")
+        with _open(args) as store:
+            url = archive_url(store.name if args.url is None else args.url)
+            document = json_references(iter_references(store, url))
+        write_output(target, json.dumps(document) + "\n")
+        return
     with _open(args) as store:
         try:
             report = write_references(
                 store, args.target, args.format, url=args.url, overwrite=args.overwrite
             )
-        except StoreExistsError:
-            raise FileExistsError(
-                errno.EEXIST, "already exists; --overwrite replaces it", args.target
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"--format parquet needs {error.name}: pip install 'ncore[parquet]'"
             ) from None
     out.result(
         report._asdict(),

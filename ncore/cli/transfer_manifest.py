@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from ncore.cli.app import FAILED, UsageError, add_output_flags
 from ncore.cli.output import Output
+from ncore.cli.output_file import STDOUT, output_file
 from ncore.cli.transfer_progress import human_size
 from ncore.cli.transfer_storage import add_storage, storage_of
 from ncore.select.errors import LocationError as SelectLocationError
@@ -192,6 +193,11 @@ def _manifest(args: argparse.Namespace, out: Output) -> int | None:
         raise UsageError("a LOCATION, or --prune with --zarr, but not both")
     if args.changed and args.update is None:
         raise UsageError("--changed goes with --update")
+    # An update may replace the manifest that it begins from, but nothing that it reads.
+    reading = [place for place in (args.location, args.prune) if place is not None]
+    args.output = output_file(args.output, reading=reading)
+    if args.output == STDOUT:
+        raise UsageError("-o: a manifest is a file; it cannot go to standard output")
     if args.prune is not None:
         try:
             selection = ZarrSelection(tuple(args.zarr))

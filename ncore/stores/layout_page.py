@@ -97,18 +97,6 @@ def layout_page(layout: Layout) -> str:
     return "".join(page)
 
 
-def write_page(layout: Layout, path: Path) -> None:
-    """Write the page to a file, which appears complete or not at all."""
-    page = layout_page(layout)
-    beside = path.with_name(f".{path.name}.ncore-new")
-    try:
-        beside.write_text(page)
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from None
-
-
 def _runs(layout: Layout) -> tuple[list[list[Any]], int]:
     """Return ([start, stop, region, members, first key, last key] of each run, bytes of a row)."""
     rows = min(_ROWS, max(1, layout.size // _LEAST_ROW))

@@ -25,6 +25,7 @@ from ncore.stores.documents import (
 )
 from ncore.stores.errors import StoreExistsError
 from ncore.stores.indexed_tar import IndexedTarStore
+from ncore.stores.replaceable import part_of_a_zarr
 
 Json = dict[str, Any]
 Reference = str | list[Any]
@@ -79,6 +80,12 @@ def write_references(
     final = Path(target)
     if (final.exists() or final.is_symlink()) and not overwrite:
         raise StoreExistsError(f"{final}: exists already")
+    if what := part_of_a_zarr(final):
+        raise StoreExistsError(f"{final}: is {what}, which references never replace")
+    if final.is_dir() and not (format == "parquet" and _is_parquet_references(final)):
+        raise StoreExistsError(
+            f"{final}: is a directory and holds no Parquet references, so it is not replaced"
+        )
     references = iter_references(store, archive_url(store.name if url is None else url))
     beside = final.with_name(f".{final.name}.ncore-{os.getpid()}")
     try:
@@ -95,10 +102,23 @@ def write_references(
     return report._replace(target=str(final))
 
 
+def json_references(references: Iterator[tuple[str, Reference]]) -> Json:
+    """Return references as the document that kerchunk calls version 1."""
+    return {"version": 1, "refs": dict(references)}
+
+
+def _is_parquet_references(path: Path) -> bool:
+    try:
+        return "record_size" in json.loads((path / ".zmetadata").read_bytes())
+    except (OSError, ValueError, TypeError):
+        return False
+
+
 def _write_json(references: Iterator[tuple[str, Reference]], path: Path) -> ReferenceReport:
-    refs = dict(references)
+    document = json_references(references)
+    refs = document["refs"]
     with path.open("w") as file:
-        json.dump({"version": 1, "refs": refs}, file)
+        json.dump(document, file)
         file.flush()
         os.fsync(file.fileno())
     documents = sum(map(is_document, refs))

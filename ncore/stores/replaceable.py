@@ -6,6 +6,7 @@ directory of other things, or the data that is being read.
 
 import json
 import os
+import zipfile
 from pathlib import Path
 
 from ncore.itar.errors import ItarFormatError
@@ -16,6 +17,8 @@ from ncore.stores.errors import PackError, StoreExistsError
 from ncore.stores.pack_source import ZipPackSource, holds_zarr
 
 _ROOTS = {"zarr.json": 3, ".zgroup": 2, ".zarray": 2}
+DOCUMENTS = frozenset({*_ROOTS, ".zattrs", ".zmetadata", ".zmetadata.cbor.xz", "zarr.cbor.xz"})
+"""Names under which zarr keeps metadata."""
 _MOST = 64 << 20
 """No root document is larger but for its consolidated metadata."""
 
@@ -77,6 +80,40 @@ def replaceable_archive(path: Path, name: str = "", *, zipped: bool = False) -> 
     return f"{'a zip file' if zipped else 'an itar archive'} of {human_size(size)}"
 
 
+def part_of_a_zarr(path: Path) -> str:
+    """Say what of a zarr a file is, which no report or page may replace.
+
+    Args:
+        path: any path.
+
+    Returns:
+        For instance ``an itar archive`` or ``zarr metadata``; empty if it is something
+        else or nothing.
+    """
+    if path.name in DOCUMENTS:
+        return "zarr metadata"
+    if not path.is_file():
+        return ""
+    size = path.stat().st_size
+    if _is_itar(path, size):
+        return "an itar archive"
+    if zipfile.is_zipfile(path):
+        return "a zip file"
+    with path.open("rb") as file:
+        if len(head := file.read(BLOCK)) == BLOCK and head[257:262] == b"ustar":
+            return "a tar archive"  # perhaps an itar that was cut off
+    return ""
+
+
+def zarr_around(path: Path) -> Path | None:
+    """Return the outermost directory above a path in which a zarr begins; None without."""
+    found = None
+    for above in Path(os.path.realpath(path)).parents:
+        if any(_says_format(above / root, version) for root, version in _ROOTS.items()):
+            found = above
+    return found
+
+
 def overlap(source: Path, target: Path) -> str:
     """Say how a place to write to lies towards what is being read.
 
@@ -114,6 +151,8 @@ def _says_format(path: Path, version: int) -> bool:
 
 
 def _is_itar(path: Path, size: int) -> bool:
+    if not size:
+        return False
     with path.open("rb") as file:
         file.seek(-min(BLOCK, size), os.SEEK_END)
         try:
