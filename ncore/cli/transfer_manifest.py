@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from ncore.cli.app import FAILED, UsageError, add_output_flags
 from ncore.cli.output import Output
-from ncore.cli.output_file import STDOUT, output_file
 from ncore.cli.transfer_progress import human_size
 from ncore.cli.transfer_storage import add_storage, storage_of
 from ncore.select.errors import LocationError as SelectLocationError
@@ -189,6 +188,9 @@ def _checksum(args: argparse.Namespace, out: Output) -> int | None:
 
 
 def _manifest(args: argparse.Namespace, out: Output) -> int | None:
+    # Not before it is needed: what it imports would slow down the help.
+    from ncore.cli.output_file import STDOUT, output_file
+
     if (args.location is None) == (args.prune is None):
         raise UsageError("a LOCATION, or --prune with --zarr, but not both")
     if args.changed and args.update is None:
