@@ -30,9 +30,15 @@ class Environments:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.missing: list[str] = []
+        self._ours: str | None = None
 
     def ours(self) -> str:
         """Interpreter with ncore's requirements and the peers that live beside it."""
+        if self._ours is None:
+            self._ours = self._with_peers()
+        return self._ours
+
+    def _with_peers(self) -> str:
         peers = _lines(HERE / "peers.txt")
         # MosaicML's streaming needs torch, which may bring gigabytes of CUDA.
         heavy = [peer for peer in peers if peer.startswith("mosaicml")]
@@ -45,17 +51,20 @@ class Environments:
         if place is None:
             raise SystemExit("error: no environment could be made for the benchmarks")
         python = str(place)
-        installer = [python, str(HERE.parent / "tools" / "install_torch.py")]
-        subprocess.run(installer, check=False, stdout=sys.stderr)
-        if _succeeds([python, "-c", "import torch"]):
-            for peer in heavy:
-                if not _succeeds([python, "-c", "import importlib.metadata as m; "
-                                  "m.version('mosaicml-streaming')"]):  # fmt: skip
-                    _run([python, *PIP, *WHEELS, peer])
-                    # PyPI's is built for CUDA; epoch_reader.py does without.
-                    _run([python, *PIP, "uninstall", "--quiet", "-y", "torchvision"])
-        else:
+        version = _version(python, "torch")
+        if version is None:
+            installer = [python, str(HERE.parent / "tools" / "install_torch.py")]
+            subprocess.run(installer, check=False, stdout=sys.stderr)
+            version = _version(python, "torch")
+        if version is None:
             self._lacks(f"{', '.join(heavy)}: there is no wheel of torch without CUDA")
+            return python
+        for peer in heavy:
+            if _version(python, peer.partition("==")[0]) is None:
+                # Beside that torch: a newer one would bring CUDA after all.
+                _run([python, *PIP, *WHEELS, peer, f"torch=={version}"])
+                # PyPI's is built for CUDA; epoch_reader.py does without.
+                _run([python, *PIP, "uninstall", "--quiet", "-y", "torchvision"])
         return python
 
     def dandi(self) -> Path | None:
@@ -135,6 +144,13 @@ def _lines(path: Path) -> list[str]:
 
 def _run(command: list[str]) -> bool:
     return subprocess.run(command, check=False, stdout=sys.stderr).returncode == 0
+
+
+def _version(python: str, distribution: str) -> str | None:
+    """Return which version of a distribution an environment holds."""
+    asked = f"import importlib.metadata as m; print(m.version({distribution!r}))"
+    found = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=False)
+    return found.stdout.strip() if found.returncode == 0 else None
 
 
 def _succeeds(command: list[str]) -> bool:

@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "deps/torch.in"
@@ -55,6 +56,9 @@ def version_at_hand(wanted: str) -> str | None:
 def main() -> int:
     """Install it or say why not; return the exit code."""
     wanted = requirement(REQUIREMENTS.read_text())
+    if find_spec("pip") is None:
+        print(f"{wanted}: this environment has no pip to install it with")
+        return 0
     version = version_at_hand(wanted)
     if version is None or not is_light(version, sys.platform):
         found = "there is no wheel" if version is None else f"{version} brings CUDA"

@@ -32,6 +32,15 @@ _FSSPEC_NAMES = {
     "anon": "skip_signature",
     "account": "account_name",
 }
+# What obstore wants inside of client_options, and a command line cannot nest.
+_CLIENT_NAMES = {
+    "allow_http",
+    "allow_invalid_certificates",
+    "connect_timeout",
+    "proxy_url",
+    "timeout",
+    "user_agent",
+}
 
 
 def scheme_of(url: str) -> str:
@@ -78,17 +87,8 @@ def open_object(url: str, options: Mapping[str, Any] | None = None) -> tuple["Ob
     Raises:
         ItarOptionError: the URL or an option cannot be used.
     """
-    from obstore.exceptions import BaseError
-    from obstore.store import from_url
-
     root, key = split_object_url(url)
-    settings = normalise_options(root, options or {})
-    try:
-        return from_url(root, **settings), key
-    except (BaseError, TypeError, ValueError) as error:
-        # The first line only: the rest is the library's own debug output.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ItarOptionError(f"{redact(url)}: cannot use these options: {reason}") from None
+    return _store(url, root, normalise_options(root, options or {})), key
 
 
 def open_prefix(url: str, options: Mapping[str, Any] | None = None) -> "ObjectStore":
@@ -97,15 +97,23 @@ def open_prefix(url: str, options: Mapping[str, Any] | None = None) -> "ObjectSt
     Raises:
         ItarOptionError: the URL or an option cannot be used.
     """
+    root, prefix = split_object_url(url.rstrip("/"))
+    # obstore decodes the path of a URL, keys are taken as they stand.
+    return _store(url, f"{root}/{quote(prefix)}", normalise_options(root, options or {}))
+
+
+def _store(url: str, place: str, settings: Mapping[str, Any]) -> "ObjectStore":
     from obstore.exceptions import BaseError
     from obstore.store import from_url
 
-    root, prefix = split_object_url(url.rstrip("/"))
-    settings = normalise_options(root, options or {})
     try:
-        # obstore decodes the path of a URL, keys are taken as they stand.
-        return from_url(f"{root}/{quote(prefix)}", **settings)
-    except (BaseError, TypeError, ValueError) as error:
+        return from_url(place, **settings)
+    except BaseException as error:
+        # Some names that it does not know make its Rust code panic, which is no Exception.
+        panicked = type(error).__name__ == "PanicException"
+        if not panicked and not isinstance(error, (BaseError, TypeError, ValueError)):
+            raise
+        # The first line only: the rest is the library's own debug output.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ItarOptionError(f"{redact(url)}: cannot use these options: {reason}") from None
 
@@ -123,6 +131,8 @@ def normalise_options(root: str, options: Mapping[str, Any]) -> dict[str, Any]:
             continue
         settings[_FSSPEC_NAMES.get(name, name) if scheme not in _HTTP else name] = value
     client_options = dict(settings.pop("client_options", None) or {})
+    for name in _CLIENT_NAMES & settings.keys():
+        client_options[name] = settings.pop(name)
     endpoint = settings.get("endpoint") or (
         os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         if scheme in _S3

@@ -1,6 +1,7 @@
 import pytest
 
 from ncore.errors import NcoreError
+from ncore.itar.errors import ItarOptionError
 from ncore.itar.object_url import (
     normalise_options,
     open_object,
@@ -66,6 +67,30 @@ def test_a_bad_option_is_named_and_secrets_are_not():
     with pytest.raises(NcoreError, match="no_such_option") as caught:
         open_object("s3://bucket/x.itar", {"secret": "hunter2", "no_such_option": 1})
     assert "hunter2" not in str(caught.value)
+
+
+def test_client_options_need_no_nesting():
+    found = normalise_options("s3://bucket", {"allow_http": True, "timeout": "5s", "region": "r"})
+    assert found == {"region": "r", "client_options": {"allow_http": True, "timeout": "5s"}}
+
+
+def test_a_panic_over_options_is_an_error(monkeypatch):
+    class PanicException(BaseException):  # as pyo3 calls it
+        pass
+
+    def panic(*args, **kwargs):
+        raise PanicException("Expected config prefix to start with aws_")
+
+    monkeypatch.setattr("obstore.store.from_url", panic)
+    with pytest.raises(ItarOptionError, match=r"s3://b/k: cannot use these .* aws_$"):
+        open_object("s3://b/k")
+    monkeypatch.setattr("obstore.store.from_url", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        open_object("s3://b/k")
+
+
+def interrupt(*args, **kwargs):
+    raise KeyboardInterrupt
 
 
 def test_repr_of_the_store_hides_credentials():

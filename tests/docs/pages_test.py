@@ -1,6 +1,8 @@
 """Every command and every piece of code in README and docs/ runs, or says why it cannot here."""
 # bazel: size = "large"
-# bazel: data = ["//:README.md", "//:CONTRIBUTING.md", "//:.ci/run", "//docs:pages"]
+# bazel: deps = ["ncore.loaders.xarray_backend", "ncore.stores.itar_filesystem"]
+# bazel: data = ["//:pyproject.toml", "//:README.md", "//:CONTRIBUTING.md"]
+# bazel: data = ["//:.ci/run", "//docs:pages"]
 # bazel: deps = ["//ncore", "//ncore/cli:main", "//ncore/itar", "//ncore/stores"]
 # bazel: deps = ["//ncore/select", "//ncore/convert", "//ncore/transfer"]
 # bazel: deps = ["//ncore/data", "//ncore/data/v4", "//ncore/loaders", "@pypi//grain"]
@@ -10,11 +12,13 @@ import os
 import stat
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 from tests.docs.code_blocks import Block, blocks, strays
+from tests.loaders.archives import install_entry_points
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -36,9 +40,15 @@ def environment(folder: Path) -> dict[str, str]:
         program = programs / name
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {command} "$@"\n')
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    # What xarray and fsspec look up of an installed ncore, which Bazel's is not.
+    installed = (
+        []
+        if entry_points(group="xarray.backends", name="itar")
+        else [str(install_entry_points(folder / ".site"))]
+    )
     return os.environ | {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+        "PYTHONPATH": os.pathsep.join([*installed, *(p for p in sys.path if p)]),
         "HOME": str(folder),
         "MPLBACKEND": "agg",
     }

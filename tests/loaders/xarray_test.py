@@ -7,6 +7,7 @@
 # bazel: deps = ["ncore.loaders.xarray_backend"]
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ import xarray as xr
 import zarr
 from distributed import Client, LocalCluster
 
+from ncore.itar.testing.s3_server import options, rclone_server
 from ncore.loaders.xarray_backend import ItarBackendEntrypoint
 from ncore.stores.indexed_tar import IndexedTarStore
 from tests.loaders.archives import dataset, install_entry_points, write_archive
@@ -44,6 +46,18 @@ def test_the_engine_opens_datasets_groups_and_trees(archive):
     tree = xr.open_datatree(archive, engine=engine)
     xr.testing.assert_identical(tree["night"].to_dataset().load(), dataset())
     assert set(xr.open_groups(archive, engine=engine)) == {"/", "/night"}
+
+
+def test_a_bucket_is_read_with_storage_options(archive, tmp_path):
+    (tmp_path / "bucket").mkdir()
+    shutil.copy(archive, tmp_path / "bucket" / "a.zarr.itar")
+    with rclone_server(tmp_path, "bucket") as endpoint:
+        tree = xr.open_datatree(
+            "s3://bucket/a.zarr.itar",
+            engine=ItarBackendEntrypoint,
+            storage_options=options(endpoint),
+        )
+        xr.testing.assert_identical(tree["night"].to_dataset().load(), dataset())
 
 
 def test_an_installed_ncore_is_found_by_the_name_of_the_file(archive, tmp_path):
