@@ -167,6 +167,9 @@ def _closing(report: ConversionReport) -> str:
             f"would convert {nodes}, {human_size(report.bytes)}{_replacing(report)}; "
             "nothing was written"
         )
+    removed = f"; {report.removed} files of v2 removed" if report.removed else ""
+    if report.already:
+        return f"{report.target}: zarr v3 already, nothing was left to convert{removed}"
     verified = {line.verified for line in report.arrays} - {"none"}
     check = {"full": "every value compared equal", "sample": "samples compared equal"}.get(
         next(iter(verified), ""), "not verified" if report.arrays else "verified"
@@ -174,5 +177,5 @@ def _closing(report: ConversionReport) -> str:
     resumed = f", {report.resumed} of them done by an earlier run" if report.resumed else ""
     return (
         f"{report.target}: {nodes}{resumed}, {human_size(report.bytes)} "
-        f"in {report.seconds:.1f} s; {check}"
+        f"in {report.seconds:.1f} s; {check}{removed}"
     )

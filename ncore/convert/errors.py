@@ -37,6 +37,14 @@ class SourceError(ConvertError, OSError):
     """The source cannot be opened, is no zarr v2 hierarchy, or lacks what was selected."""
 
 
+class AlreadyV3Error(SourceError):
+    """The source is zarr v3 throughout: there is nothing to convert."""
+
+
+class MixedMetadataError(SourceError):
+    """The source holds v2 and v3 metadata side by side, as a conversion in place leaves it."""
+
+
 class ChunkDecodeError(ConvertError, ValueError):
     """The bytes of a v2 chunk do not decode to the array that its metadata describes."""
 

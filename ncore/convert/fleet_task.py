@@ -104,6 +104,8 @@ def run_task(
                 report = convert(task.source, task.target, options).to_json()
             else:
                 report = convert_in_place(task.source, options).to_json()
+            if report["already"] and not report["removed"]:
+                status = "present"
             refused = [a for a in report["arrays"] if a["action"] == "refuse"]
             if refused:  # of a dry run: nothing would have been written
                 status, error = "failed", f"{refused[0]['path'] or '/'}: {refused[0]['reason']}"

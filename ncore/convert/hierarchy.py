@@ -4,7 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ncore.convert.errors import SourceError, V2MetadataError
+from ncore.convert.errors import (
+    AlreadyV3Error,
+    MixedMetadataError,
+    SourceError,
+    V2MetadataError,
+)
 from ncore.convert.source import Source
 from ncore.convert.v2_metadata import V2Array, load_json, parse_v2_array
 
@@ -39,6 +44,8 @@ class V2Hierarchy:
         others: key → size of entries that belong to no array (documents, images …).
         consolidated: whether the store carries consolidated metadata.
         warnings: oddities worth a line in the report.
+        converted: paths of nodes that have v3 metadata already; they are in neither of
+            the above.
     """
 
     groups: dict[str, Mapping[str, Any]]
@@ -46,10 +53,15 @@ class V2Hierarchy:
     others: dict[str, int]
     consolidated: bool
     warnings: list[str]
+    converted: frozenset[str] = frozenset()
 
 
 def read_hierarchy(
-    source: Source, selected: Callable[[str], bool] | None = None, root: str = ""
+    source: Source,
+    selected: Callable[[str], bool] | None = None,
+    root: str = "",
+    *,
+    beside_v3: bool = False,
 ) -> V2Hierarchy:
     """Read all v2 metadata of a store and sort its keys by node.
 
@@ -59,9 +71,12 @@ def read_hierarchy(
             a selected node come along.
         root: the node inside the store that becomes the root; keys and paths of
             the result are relative to it.
+        beside_v3: v3 metadata may be there too; its nodes count as converted.
 
     Raises:
-        SourceError: there is no v2 node in it, or it holds v3 metadata already.
+        AlreadyV3Error: it holds v3 metadata and no v2 node.
+        MixedMetadataError: it holds both, without ``beside_v3``.
+        SourceError: there is no v2 node in it.
         V2MetadataError: a group's document is damaged.
     """
     prefix = f"{root}/" if root else ""
@@ -73,28 +88,29 @@ def read_hierarchy(
     documents: dict[str, dict[str, str]] = {}
     consolidated = False
     payload: list[str] = []
-    v3 = None
+    v3: set[str] = set()
     for key in entries:
         path, _, name = key.rpartition("/")
         if name in V2_METADATA:
             documents.setdefault(path, {})[name] = prefix + key
         elif name in V3_METADATA:
-            v3 = v3 or key
+            v3.add(path)
         elif name in CONSOLIDATED:
             consolidated = consolidated or not path
         else:
             payload.append(key)
     if not any(ZARRAY in names or ZGROUP in names for names in documents.values()):
         at = f"{source.name}/{root}" if root else source.name
-        if v3 is not None:
-            raise SourceError(f"{at} is zarr v3 already ({v3} is there)")
+        if v3:
+            first = min(v3, key=lambda path: (path.count("/") + bool(path), path))
+            where = "" if not first else f" (node {first!r})"
+            raise AlreadyV3Error(f"{at} is zarr v3 already{where}: there is nothing to convert")
         raise SourceError(f"{at} holds no zarr v2 hierarchy: there is no .zgroup and no .zarray")
-    if v3 is not None:
-        raise SourceError(
-            f"{source.name} holds v2 and v3 metadata side by side ({v3}); "
-            "convert the part that is v2 with --zarr, or remove either"
-        )
-    hierarchy = V2Hierarchy({}, {}, {}, consolidated, [])
+    if v3 and not beside_v3:
+        _refuse_mixed(source.name, {*documents} - v3)
+    for path in v3:
+        documents.pop(path, None)
+    hierarchy = V2Hierarchy({}, {}, {}, consolidated, [], frozenset(v3))
     for path, names in documents.items():
         if ZARRAY in names:
             hierarchy.arrays[path] = _read_array(source, path, names)
@@ -108,7 +124,9 @@ def read_hierarchy(
     for key in payload:
         owner = _owner(key, hierarchy.arrays)
         if owner is None:
-            hierarchy.others[key] = entries[key]
+            # Beside v3 metadata it may be the chunk of a converted array; all stay in place.
+            if not v3:
+                hierarchy.others[key] = entries[key]
         else:
             relative = key[len(owner) + 1 :] if owner else key
             hierarchy.arrays[owner].keys[relative] = entries[key]
@@ -123,9 +141,30 @@ def read_hierarchy(
                     f"{source.name}: node {path!r} lies inside the array {ancestor or '/'!r}"
                 )
             names = documents.get(ancestor, {})
-            if ancestor not in hierarchy.groups:
+            if ancestor not in hierarchy.groups and ancestor not in v3:
                 hierarchy.groups[ancestor] = _attributes(source, names)
     return hierarchy
+
+
+def _refuse_mixed(name: str, v2_only: set[str]) -> None:
+    """Say what can be done with a store that holds both formats.
+
+    Raises:
+        MixedMetadataError: always.
+    """
+    if v2_only:
+        some = ", ".join(repr(path or "/") for path in sorted(v2_only)[:3])
+        raise MixedMetadataError(
+            f"{name} holds v2 and v3 metadata side by side; only v2 are {len(v2_only)} nodes "
+            f"({some}{', …' if len(v2_only) > 3 else ''}): --in-place converts these where they are"
+        )
+    raise MixedMetadataError(
+        f"{name} was converted in place already: each node has v3 metadata beside its v2 metadata, "
+        "and zarr reads the v3. What has been written since is in the v3 only, so nothing is "
+        "converted from the v2 again; for another container copy it (`ncore itar pack`, `ncore "
+        "transfer`), for another layout write it anew with zarr, or remove all zarr.json first if "
+        "the v2 is what you want"
+    )
 
 
 def _read_array(source: Source, path: str, names: Mapping[str, str]) -> V2Node:

@@ -17,9 +17,16 @@ from typing import Any
 from zarr.storage import LocalStore
 
 from ncore.convert.errors import SourceError
-from ncore.convert.hierarchy import CONSOLIDATED, V2_METADATA, read_hierarchy
+from ncore.convert.hierarchy import CONSOLIDATED, V2_METADATA
 from ncore.convert.in_place_itar import convert_archive_in_place
-from ncore.convert.in_place_steps import check_options, plan_in_place, write_reencoded
+from ncore.convert.in_place_steps import (
+    already_done,
+    check_options,
+    hierarchy_in_place,
+    plan_in_place,
+    root_with,
+    write_reencoded,
+)
 from ncore.convert.journal import Journal
 from ncore.convert.options import ConvertOptions
 from ncore.convert.plan import Plan
@@ -107,13 +114,20 @@ def _convert(
     if records and records[0].get("phase") == "remove":
         _remove(root, journal, records[0])
         return ConversionReport(source.name, source.name, seconds=time.monotonic() - started)
-    if records and not options.dry_run:
+    if records and options.dry_run:
+        raise SourceError(
+            f"{source.name}: an earlier --in-place run was interrupted; the next one takes back "
+            "what it left and begins anew"
+        )
+    if records:
         _take_back(root, records[0])
         journal.clear()
-    if (root / "zarr.json").exists() and options.remove_v2:
-        _start_removal(root, journal, _leftovers(source))
-        return ConversionReport(source.name, source.name, seconds=time.monotonic() - started)
-    hierarchy = read_hierarchy(source)
+    hierarchy = hierarchy_in_place(source)
+    if hierarchy is None:
+        report = already_done(source, started)
+        if options.remove_v2 and not options.dry_run:
+            report.removed = _start_removal(root, journal, _leftovers(source))
+        return report
     hierarchy.others.pop(JOURNAL, None)
     for node in hierarchy.arrays.values():
         node.keys.pop(JOURNAL, None)
@@ -137,7 +151,10 @@ def _convert(
         raise
     journal.clear()  # from here on it has happened
     if options.remove_v2:
-        _start_removal(root, journal, _superseded(plan, hierarchy.consolidated, source))
+        keys = _superseded(plan, hierarchy.consolidated, source)
+        if hierarchy.converted:  # by an earlier run
+            keys = sorted({*keys, *_leftovers(DirectorySource(root))})
+        report.removed = _start_removal(root, journal, keys)
     report.seconds = time.monotonic() - started
     return report
 
@@ -148,7 +165,20 @@ def _files_to_make(root: Path, plan: Plan) -> dict[str, Any]:
     for name in (*files, *folders):
         if (root / name).exists():
             raise SourceError(f"{root / name} is there already: convert to another directory")
-    return {"phase": "make", "files": files, "folders": folders}
+    record = {"phase": "make", "files": files, "folders": folders}
+    if "zarr.json" not in files:
+        record["root"] = _root_text(root)
+    return record
+
+
+def _root_text(root: Path) -> str:
+    try:
+        text = (root / "zarr.json").read_text()
+        if isinstance(json.loads(text), dict):
+            return text
+    except (OSError, ValueError, RecursionError):
+        pass
+    raise SourceError(f"{root / 'zarr.json'}: the root's v3 metadata cannot be read; mend it first")
 
 
 def _write(
@@ -166,20 +196,24 @@ def _write(
 
     write_reencoded(source, plan, options, progress, report, write)
     documents = plan.documents()
-    if plan.consolidated:
-        nodes = {path: document for path, document in documents.items() if path}
-        documents[""] = {**documents[""], "consolidated_metadata": inline_consolidated(nodes)}
-    for path, document in reversed(documents.items()):  # breadth first, so the root is last
-        file = root / path / "zarr.json"
-        text = json.dumps(document, indent=2).encode()
-        if path:
-            file.write_bytes(text)
-            continue
-        sync_tree(root)
-        temporary = root / "zarr.json.ncore-new"
-        temporary.write_bytes(text)
-        sync_file(temporary)
-        temporary.rename(file)
+    nodes = {path: document for path, document in documents.items() if path}
+    if "" not in documents:  # an earlier run made it
+        document = root_with(json.loads((root / "zarr.json").read_bytes()), nodes)
+    elif plan.consolidated:
+        document = {**documents[""], "consolidated_metadata": inline_consolidated(nodes)}
+    else:
+        document = documents[""]
+    for path in reversed(nodes):
+        (root / path / "zarr.json").write_bytes(json.dumps(nodes[path], indent=2).encode())
+    _put_root(root, json.dumps(document, indent=2).encode())  # all else is there
+
+
+def _put_root(root: Path, text: bytes) -> None:
+    sync_tree(root)
+    temporary = root / "zarr.json.ncore-new"
+    temporary.write_bytes(text)
+    sync_file(temporary)
+    temporary.rename(root / "zarr.json")
     sync_tree(root)
 
 
@@ -191,6 +225,8 @@ def _take_back(root: Path, record: dict[str, Any]) -> None:
     for name in record["folders"]:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(root / name)
+    if "root" in record:
+        _put_root(root, record["root"].encode())
     sync_tree(root)
 
 
@@ -234,10 +270,14 @@ def _is_old_chunk(key: str, at: str) -> bool:
     return rest.replace("/", "").replace(".", "").isdigit()
 
 
-def _start_removal(root: Path, journal: Journal, keys: list[str]) -> None:
+def _start_removal(root: Path, journal: Journal, keys: list[str]) -> int:
+    """Remove files, to be gone on with should that be interrupted; returns how many."""
+    if not keys:
+        return 0
     record = {"phase": "remove", "files": keys}
     journal.append(record)
     _remove(root, journal, record)
+    return len(keys)
 
 
 def _remove(root: Path, journal: Journal, record: dict[str, Any]) -> None:

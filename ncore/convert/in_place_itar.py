@@ -5,6 +5,7 @@ takes. v2 tools go on reading it until it is repacked. A crash at any moment
 leaves the old archive, which comes back when it is next opened for writing.
 """
 
+import json
 import os
 import time
 
@@ -13,8 +14,14 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import MemoryStore, WrapperStore
 
 from ncore.convert.errors import LayoutError, TargetError
-from ncore.convert.hierarchy import read_hierarchy
-from ncore.convert.in_place_steps import check_options, plan_in_place, write_reencoded
+from ncore.convert.in_place_steps import (
+    already_done,
+    check_options,
+    hierarchy_in_place,
+    plan_in_place,
+    root_with,
+    write_reencoded,
+)
 from ncore.convert.options import ConvertOptions
 from ncore.convert.plan import Plan
 from ncore.convert.progress import NoProgress, Progress
@@ -30,6 +37,7 @@ from ncore.stores.documents import (
     encode_json,
     inline_consolidated,
 )
+from ncore.stores.indexed_tar import IndexedTarStore
 
 
 def convert_archive_in_place(
@@ -70,10 +78,15 @@ def convert_archive_in_place(
     try:
         source = ItarSource(path)
         try:
-            plan, report = plan_in_place(source, read_hierarchy(source), options)
+            hierarchy = hierarchy_in_place(source)
+            if hierarchy is None:
+                if writer is not None:
+                    writer.discard()
+                return already_done(source, started)
+            plan, report = plan_in_place(source, hierarchy, options)
             if writer is not None:
                 write_reencoded(source, plan, options, progress, report, writer.set)
-                for key, value in _documents(plan).items():
+                for key, value in _documents(plan, path).items():
                     writer.set(key, value)
                 if options.verify != "none":
                     # What the archive will hold once it is closed, read through zarr.
@@ -90,13 +103,15 @@ def convert_archive_in_place(
     return report
 
 
-def _documents(plan: Plan) -> dict[str, bytes]:
+def _documents(plan: Plan, path: str | os.PathLike[str]) -> dict[str, bytes]:
     """Key → value of every metadata member, the root's last."""
     documents = plan.documents()
     nodes = {path: document for path, document in documents.items() if path}
     members = {f"{path}/{ROOT_V3}": encode_json(document) for path, document in nodes.items()}
-    root = documents[""]
-    if root["node_type"] == "group":
+    if "" not in documents:  # an earlier run made it
+        with IndexedTarStore(path) as store:
+            root = root_with(json.loads(store.read(ROOT_V3)), nodes)
+    elif (root := documents[""])["node_type"] == "group":
         root = {**root, "consolidated_metadata": inline_consolidated(nodes)}
     packed = encode_cbor(root)
     members[ROOT_V3 if packed is None else ROOT_V3_CBOR] = packed or encode_json(root)

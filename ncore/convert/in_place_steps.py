@@ -1,10 +1,11 @@
 """What converting a directory and an archive where they lie have in common."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from ncore.convert.errors import LayoutError
-from ncore.convert.hierarchy import V2Hierarchy
+from ncore.convert.errors import AlreadyV3Error, LayoutError
+from ncore.convert.hierarchy import V2Hierarchy, read_hierarchy
 from ncore.convert.memory import check_memory
 from ncore.convert.options import ConvertOptions
 from ncore.convert.plan import Plan, make_plan, refuse_unsupported, report_plan
@@ -13,6 +14,7 @@ from ncore.convert.reencode import reencode
 from ncore.convert.report import ConversionReport
 from ncore.convert.source import Source
 from ncore.convert.translation import Action
+from ncore.stores.documents import inline_consolidated
 
 
 def check_options(options: ConvertOptions) -> None:
@@ -40,6 +42,34 @@ def plan_in_place(
         refuse_unsupported(plan, source.name)
         check_memory(plan, options)
     return plan, report
+
+
+def hierarchy_in_place(source: Source) -> V2Hierarchy | None:
+    """What is left to convert; None if each node has its v3 metadata.
+
+    Raises:
+        SourceError: there is no zarr.
+    """
+    try:
+        hierarchy = read_hierarchy(source, beside_v3=True)
+    except AlreadyV3Error:
+        return None
+    return hierarchy if hierarchy.arrays or hierarchy.groups else None
+
+
+def already_done(source: Source, started: float) -> ConversionReport:
+    """The report of a run that found nothing left to do."""
+    seconds = time.monotonic() - started
+    return ConversionReport(source.name, source.name, already=True, seconds=seconds)
+
+
+def root_with(root: Mapping[str, Any], nodes: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """A root's ``zarr.json`` whose consolidated metadata, where it has any, knows new nodes."""
+    consolidated = root.get("consolidated_metadata")
+    known = consolidated.get("metadata") if isinstance(consolidated, Mapping) else None
+    if not isinstance(known, Mapping):
+        return dict(root)
+    return {**root, "consolidated_metadata": inline_consolidated({**known, **nodes})}
 
 
 def write_reencoded(

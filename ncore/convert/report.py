@@ -45,6 +45,8 @@ class ConversionReport:
         source: what was converted.
         target: where to; None for a plan without one.
         dry_run: nothing was written.
+        already: an earlier run had done everything; nothing was left to do.
+        removed: number of v2 metadata documents and old chunks removed.
         replaces: what lay at the target and made room, in a few words; empty for nothing.
         arrays: one entry an array.
         groups: number of groups.
@@ -60,6 +62,8 @@ class ConversionReport:
     source: str
     target: str | None
     dry_run: bool = False
+    already: bool = False
+    removed: int = 0
     replaces: str = ""
     arrays: list[ArrayReport] = field(default_factory=list)
     groups: int = 0

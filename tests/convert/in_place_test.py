@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import zarr
 
+from ncore.convert.conversion import convert
 from ncore.convert.errors import (
     ConvertError,
     LayoutError,
+    MixedMetadataError,
     SourceError,
     UnsupportedError,
     VerificationError,
@@ -26,6 +28,7 @@ from ncore.convert.translate_array import TranslationOptions
 from ncore.itar.reader import ItarReader
 from ncore.itar.writer import ItarWriter
 from ncore.stores.indexed_tar import IndexedTarStore
+from ncore.stores.pack import pack
 from tests.convert import killed
 
 # bazel: data = ["testdata/**"]
@@ -61,8 +64,10 @@ def test_v3_beside_v2_then_v2_removed(features: Path) -> None:
     assert made == {"zarr.json"}
     assert zarr.open_group(features, mode="r", zarr_format=2)["dtype_int32"][0, 1] == 3
     assert zarr.open_group(features, mode="r", zarr_format=3)["dtype_int32"][0, 1] == 3
-    with pytest.raises(SourceError, match="side by side"):
-        convert_directory_in_place(features, ALL)
+    assert convert_directory_in_place(features, ALL).already
+    assert killed.everything(features) == now
+    with pytest.raises(MixedMetadataError, match="converted in place already"):
+        convert(str(features), str(features.parent / "again.zarr"), ALL)
     convert_directory_in_place(features, replace(ALL, remove_v2=True))
     left = killed.everything(features)
     assert not [key for key in left if key.rpartition("/")[2].startswith(".z")]
@@ -144,8 +149,74 @@ def test_an_archive_gets_v3_metadata_behind_its_payloads(tmp_path: Path) -> None
     assert root["json_mixed"][0] == "1"
     assert root["dtype_int32"][0, 1] == 3
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
-    with pytest.raises(SourceError, match="side by side"):
-        convert_in_place(str(path), ALL)
+    content = path.read_bytes()
+    assert convert_in_place(str(path), ALL).already
+    assert path.read_bytes() == content
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(MixedMetadataError, match="converted in place already"):
+        convert(str(path), str(tmp_path / "again.zarr"), ALL)
+
+
+def _add_v2(store: object, path: str, data: np.ndarray) -> None:
+    root = zarr.open_group(store, mode="r+", zarr_format=2)
+    root.create_array(path, data=data)
+
+
+@pytest.mark.parametrize("consolidated", [False, True])
+@pytest.mark.parametrize("name", ["x.zarr", "x.zarr.itar"])
+def test_a_second_run_does_what_is_missing(tmp_path: Path, name: str, consolidated: bool) -> None:
+    zarr.open_group(tmp_path / "x.zarr", mode="w", zarr_format=2)
+    _add_v2(tmp_path / "x.zarr", "a", np.arange(3))
+    if consolidated:
+        zarr.consolidate_metadata(tmp_path / "x.zarr", zarr_format=2)
+    if name.endswith(".itar"):
+        pack(tmp_path / "x.zarr", tmp_path / name)
+    place = str(tmp_path / name)
+    assert convert_in_place(place).count("copy") == 1
+
+    def store() -> object:
+        return IndexedTarStore(place, "r+") if name.endswith(".itar") else place
+
+    opened = store()
+    _add_v2(opened, "g/b", np.arange(4.0))
+    if isinstance(opened, IndexedTarStore):
+        opened.close()
+    with pytest.raises(MixedMetadataError, match=r"'g'.*--in-place converts these"):
+        convert(place, str(tmp_path / "new.zarr"))
+    report = convert_in_place(place)
+    assert [line.path for line in report.arrays] == ["g/b"]
+    assert {line.verified for line in report.arrays} == {"full"}
+    root = zarr.open_group(IndexedTarStore(place) if name.endswith(".itar") else place, mode="r")
+    assert root.metadata.zarr_format == 3
+    assert root["a"][:].tolist() == [0, 1, 2]
+    assert root["g/b"][:].tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert sorted(root) == ["a", "g"]
+    assert convert_in_place(place).already
+
+
+def test_a_failed_second_run_leaves_the_first(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "x.zarr"
+    zarr.open_group(path, mode="w", zarr_format=2)
+    _add_v2(path, "a", np.arange(3))
+    zarr.consolidate_metadata(path, zarr_format=2)
+    convert_in_place(str(path))
+    _add_v2(path, "b", np.arange(4))
+    before = killed.everything(path)
+
+    def differs(*args: object) -> None:
+        raise VerificationError("differs")
+
+    monkeypatch.setattr("ncore.convert.in_place.verify_store", differs)
+    with pytest.raises(VerificationError):
+        convert_in_place(str(path))
+    assert killed.everything(path) == before
+
+
+def test_v2_metadata_removed_twice(features: Path) -> None:
+    assert convert_directory_in_place(features, replace(ALL, remove_v2=True)).removed > 100
+    again = convert_directory_in_place(features, replace(ALL, remove_v2=True))
+    assert again.already
+    assert not again.removed
 
 
 def test_an_archive_stays_as_it_was_if_something_is_wrong(tmp_path: Path, monkeypatch) -> None:
