@@ -7,23 +7,25 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.console import Group
 from rich.text import Text
 
 from ncore.cli.app import FAILED, UsageError
-from ncore.cli.output import Output, label, printable, table
+from ncore.cli.output import Output, label, printable
 from ncore.cli.output_file import STDOUT
 from ncore.convert.discover import discover
+from ncore.convert.errors import SourceError
 from ncore.convert.fleet import run_here
 from ncore.convert.fleet_dask import run_on_dask
-from ncore.convert.fleet_task import FleetResult, fleet_tasks
+from ncore.convert.fleet_task import FleetResult, FleetTask, fleet_tasks
 from ncore.convert.options import ConvertOptions
 from ncore.convert.summary import human_size
+from ncore.itar.location import is_remote, local_path
+from ncore.stores.replaceable import overlap
 
-_SHOWN_FAILURES = 50
+_STATUSES = ("converted", "present", "v3", "failed")
 
 
 def convert_fleet(args: argparse.Namespace, options: ConvertOptions, out: Output) -> int | None:
@@ -31,8 +33,16 @@ def convert_fleet(args: argparse.Namespace, options: ConvertOptions, out: Output
     if args.to is None and not (args.in_place or args.dry_run):
         raise UsageError("say where the converted zarrs go: --to DIR_OR_PREFIX")
     places = list(_places(args.places))
-    found = discover(places, recursive=args.recursive, storage_options=options.storage_options)
+    if not places:
+        raise SourceError("no SOURCE to convert: standard input names none")
+    found = discover(
+        places,
+        recursive=args.recursive,
+        storage_options=options.storage_options,
+        target=args.to,
+    )
     tasks = fleet_tasks(found, args.to, args.container)
+    _refuse_onto_itself(tasks)
     results: list[FleetResult] = []
     with ExitStack() as stack:
         bar = stack.enter_context(out.progress(of_bytes=any(task.size for task in tasks)))
@@ -49,18 +59,35 @@ def convert_fleet(args: argparse.Namespace, options: ConvertOptions, out: Output
                 log.write(json.dumps(result.to_json()) + "\n")
                 log.flush()
             if result.status == "failed":
-                out.warning(f"{result.source}: {result.error}")
+                out.error(_failure(result))
             name = result.source.rstrip("/").rpartition("/")[2]
             text = f"{len(results)} of {len(tasks)}  {label(name)}"
             bar.update(shown, advance=result.size if of_bytes else 1, description=text)
     document = {
         "stores": len(results),
-        **{status: _count(results, status) for status in ("converted", "present", "failed")},
+        **{status: _count(results, status) for status in _STATUSES},
         "results": [result.to_json() for result in results],
     }
     if args.report != STDOUT:
-        out.result(document, _render(results, options.dry_run))
+        out.result(document, None if args.quiet else _render(results, options.dry_run))
     return FAILED if document["failed"] else None
+
+
+def _refuse_onto_itself(tasks: list[FleetTask]) -> None:
+    for task in tasks:
+        if not task.target or is_remote(task.source) or is_remote(task.target):
+            continue
+        if overlap(Path(local_path(task.source)), Path(local_path(task.target))) == "is":
+            raise UsageError(
+                f"{task.source} would be written over itself: choose another place for --to, "
+                "another --container, or --in-place"
+            )
+
+
+def _failure(result: FleetResult) -> str:
+    """One line; most errors begin with the name already."""
+    text = result.error.splitlines()[0] if result.error else "failed"
+    return text if text.startswith(result.source) else f"{result.source}: {text}"
 
 
 def _places(given: list[str]) -> Iterator[str]:
@@ -92,24 +119,16 @@ def _count(results: list[FleetResult], status: str) -> int:
     return sum(result.status == status for result in results)
 
 
-def _render(results: list[FleetResult], dry_run: bool) -> Any:
-    failed = [result for result in results if result.status == "failed"]
-    parts: list[Any] = []
-    if failed:
-        rows = [[r.source, r.error.splitlines()[0]] for r in failed[:_SHOWN_FAILURES]]
-        shown = table(None, ["failed", "because"], rows)
-        shown.box = box.SIMPLE_HEAD
-        parts.append(shown)
+def _render(results: list[FleetResult], dry_run: bool) -> Text:
     size = sum(result.report.get("bytes", 0) for result in results)
     arrays = sum(len(result.report.get("arrays", [])) for result in results)
-    parts.append(
-        Text(
-            printable(
-                f"{_count(results, 'converted')} of {len(results)} zarrs "
-                f"{'would be ' if dry_run else ''}converted ({arrays} arrays, {human_size(size)}), "
-                f"{_count(results, 'present')} there already, {len(failed)} failed"
-            ),
-            style="bold",
-        )
+    count = {status: _count(results, status) for status in _STATUSES}
+    v3 = f"{count['v3']} are zarr v3, " if count["v3"] else ""
+    return Text(
+        printable(
+            f"{count['converted']} of {len(results)} zarrs "
+            f"{'would be ' if dry_run else ''}converted ({arrays} arrays, {human_size(size)}), "
+            f"{count['present']} there already, {v3}{count['failed']} failed"
+        ),
+        style="bold",
     )
-    return Group(*parts)

@@ -16,6 +16,7 @@ from ncore.convert.hierarchy import ZARRAY, ZGROUP
 from ncore.itar.errors import ItarError
 from ncore.itar.location import is_remote, local_path
 from ncore.itar.object_url import open_prefix, redact
+from ncore.stores.documents import ROOT_V3
 
 ARCHIVES = (".itar", ".zip", ".ozx")
 _MAGIC = re.compile(r"[*?\[]")
@@ -29,17 +30,26 @@ class Found:
         location: its path or URL.
         name: its path relative to where it was looked for; the target's name.
         size: bytes of an archive; 0 where it is not known.
+        problem: why nothing can be converted; empty for a store.
     """
 
     location: str
     name: str
     size: int = 0
+    problem: str = ""
 
 
 def discover(
-    places: Iterable[str], *, recursive: bool, storage_options: dict[str, Any] | None = None
+    places: Iterable[str | os.PathLike[str]],
+    *,
+    recursive: bool,
+    storage_options: dict[str, Any] | None = None,
+    target: str | None = None,
 ) -> list[Found]:
     """Find stores.
+
+    A place that does not exist or holds none comes along with its problem, so that the
+    others can be converted.
 
     Args:
         places: paths, URLs, or patterns of them (``*``, ``?``, ``[…]``, and ``**``
@@ -47,18 +57,26 @@ def discover(
         recursive: look for stores below directories and prefixes that are none
             themselves.
         storage_options: for remote places.
+        target: where stores will be written; where it lies below a place, nothing is
+            looked for in it.
 
     Returns:
         Each store once, in order of name.
 
     Raises:
-        SourceError: a place does not exist or holds none, or two would get one name.
+        SourceError: two stores would get one name.
     """
     found: dict[str, Found] = {}
-    for place in places:
-        here = list(_at(place, recursive, storage_options or {}))
-        if not here:
-            raise SourceError(f"{redact(place)}: no zarr found there")
+    problems: list[Found] = []
+    skip = None if target is None or is_remote(target) else os.path.realpath(local_path(target))
+    for place in map(os.fspath, places):
+        try:
+            here = list(_at(place, recursive, storage_options or {}, skip))
+            if not here:
+                raise SourceError(f"{redact(place)}: no zarr found there")
+        except SourceError as error:
+            problems.append(Found(redact(place), "", problem=str(error)))
+            continue
         for store in here:
             other = found.setdefault(store.name, store)
             if other.location != store.location:
@@ -66,10 +84,10 @@ def discover(
                     f"{redact(other.location)} and {redact(store.location)} would both become "
                     f"{store.name!r}: convert them separately"
                 )
-    return [found[name] for name in sorted(found)]
+    return [*problems, *(found[name] for name in sorted(found))]
 
 
-def _at(place: str, recursive: bool, options: dict[str, Any]) -> Iterator[Found]:
+def _at(place: str, recursive: bool, options: dict[str, Any], skip: str | None) -> Iterator[Found]:
     if is_remote(place):
         yield from _remote(place, recursive, options)
         return
@@ -90,7 +108,7 @@ def _at(place: str, recursive: bool, options: dict[str, Any]) -> Iterator[Found]
             inside = []
             for name in folders:
                 at = os.path.join(folder, name)  # noqa: PTH118
-                if name.startswith("."):
+                if name.startswith(".") or (skip and os.path.realpath(at) == skip):
                     continue
                 if _is_store(at):
                     yield _found(at, os.path.relpath(at, path))
@@ -108,11 +126,13 @@ def _at(place: str, recursive: bool, options: dict[str, Any]) -> Iterator[Found]
 def _is_store(path: str) -> bool:
     at = Path(path)
     if at.is_dir():
-        return (at / ZGROUP).exists() or (at / ZARRAY).exists()
+        # One of v3 counts: it is reported as converted already, not walked into.
+        return any((at / name).exists() for name in (ZGROUP, ZARRAY, ROOT_V3))
     return path.endswith(ARCHIVES)
 
 
 def _found(path: str, name: str) -> Found:
+    path = os.path.normpath(path)
     return Found(path, name, Path(path).stat().st_size if Path(path).is_file() else 0)
 
 

@@ -9,7 +9,13 @@ from typing import Any
 
 from ncore.convert.conversion import convert
 from ncore.convert.discover import ARCHIVES, Found
-from ncore.convert.errors import ResumeError, SourceError, TargetError, TargetExistsError
+from ncore.convert.errors import (
+    AlreadyV3Error,
+    ResumeError,
+    SourceError,
+    TargetError,
+    TargetExistsError,
+)
 from ncore.convert.in_place import convert_in_place
 from ncore.convert.options import ConvertOptions
 from ncore.errors import NcoreError
@@ -18,11 +24,15 @@ from ncore.itar.location import is_remote
 
 @dataclass(frozen=True)
 class FleetTask:
-    """One store to convert; in place where the target is empty."""
+    """One store to convert; in place where the target is empty.
+
+    One with a problem fails with it.
+    """
 
     source: str
     target: str
     size: int = 0
+    problem: str = ""
 
 
 @dataclass
@@ -32,7 +42,8 @@ class FleetResult:
     Attributes:
         source: where it is.
         target: where it went.
-        status: ``converted``, ``present`` (the target was there already) or ``failed``.
+        status: ``converted``, ``present`` (the target was there already), ``v3`` (the
+            source is zarr v3, so there is nothing to convert) or ``failed``.
         error: why it failed.
         attempts: how often it was tried.
         seconds: time that the last attempt took.
@@ -68,6 +79,9 @@ def fleet_tasks(
     tasks = []
     for store in found:
         name = store.name
+        if store.problem:
+            tasks.append(FleetTask(store.location, "", 0, store.problem))
+            continue
         if to is None:
             tasks.append(FleetTask(store.location, "", store.size))
             continue
@@ -93,6 +107,8 @@ def run_task(
         retries: how often a remote error is tried again.
         backoff: seconds before the first retry; doubled for each further one.
     """
+    if task.problem:
+        return FleetResult(task.source, task.target, "failed", task.problem)
     attempt = 0
     while True:
         attempt += 1
@@ -111,6 +127,8 @@ def run_task(
                 status, error = "failed", f"{refused[0]['path'] or '/'}: {refused[0]['reason']}"
         except TargetExistsError:
             status = "present"
+        except AlreadyV3Error:
+            status = "v3"
         except NcoreError as problem:
             status, error = "failed", str(problem)
             again = isinstance(problem, SourceError | TargetError)

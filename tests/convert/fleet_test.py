@@ -17,6 +17,7 @@ from ncore.convert.fleet import run_here
 from ncore.convert.fleet_dask import run_on_dask
 from ncore.convert.fleet_task import FleetResult, FleetTask, fleet_tasks, run_task
 from ncore.convert.options import ConvertOptions
+from ncore.convert.report import ConversionReport
 from ncore.itar.object_url import open_prefix
 from ncore.itar.testing.s3_server import moto_server, options
 from ncore.stores.indexed_tar import IndexedTarStore
@@ -60,15 +61,16 @@ def test_what_is_found(tmp_path: Path) -> None:
     (tmp_path / "x" / ".a.zarr.itar.ncore-converting").write_text("")
 
     def names(*places: object, recursive: bool = True) -> list[str]:
-        return [f.name for f in discover(map(str, places), recursive=recursive)]
+        found = discover(places, recursive=recursive)
+        return [f.problem or f.name for f in found]
 
     assert names(tmp_path) == ["c.zarr", "x/a.zarr.itar", "x/deep/b.zarr"]
     assert names(tmp_path / "x", tmp_path / "c.zarr") == ["a.zarr.itar", "c.zarr", "deep/b.zarr"]
     assert names(f"{tmp_path}/x/*.itar", recursive=False) == ["a.zarr.itar"]
     assert names(f"{tmp_path}/**/*.zarr", recursive=False) == ["c.zarr", "x/deep/b.zarr"]
     for bad in (tmp_path / "absent", tmp_path / "x", f"{tmp_path}/*.nothing"):
-        with pytest.raises(SourceError):
-            names(bad, recursive=False)
+        [problem] = names(bad, recursive=False)
+        assert str(bad) in problem
     _old(tmp_path / "y" / "c.zarr")
     with pytest.raises(SourceError, match="both become"):
         names(tmp_path / "y", tmp_path / "c.zarr")
@@ -109,6 +111,71 @@ def test_the_command_line(tmp_path: Path, capsys, monkeypatch) -> None:
     assert _run("in", "a", "b") == 2
 
 
+def test_each_store_fails_by_itself(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _old(tmp_path / "a.zarr")
+    _old(tmp_path / "b.zarr.itar")
+    listed = iter(["a.zarr\n", "missing.zarr\n", "b.zarr.itar\n"])
+    monkeypatch.setattr("sys.stdin", listed)
+    assert _run("-", "--to", "out", "--jobs", "1") == 1
+    shown = capsys.readouterr()
+    assert "2 of 3 zarrs converted" in shown.out
+    assert "1 failed" in shown.out
+    assert shown.err == "error: missing.zarr: no such file or directory\n"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.zarr", "b.zarr.itar"]
+    assert _run("zz*.zarr", "a*.zarr", "--to", "out2", "--jobs", "1") == 1
+    shown = capsys.readouterr()
+    assert "1 of 2 zarrs converted" in shown.out
+    assert shown.err == "error: zz*.zarr: no zarr found there\n"
+    monkeypatch.setattr("sys.stdin", iter([]))
+    assert _run("-", "--to", "out3") == 1
+    assert "standard input names none" in capsys.readouterr().err
+
+
+def test_v3_is_no_failure_and_the_target_no_source(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _old(tmp_path / "a.zarr.itar")
+    _old(tmp_path / "deep" / "b.zarr")
+    with IndexedTarStore("c.zarr.itar", "w") as store:
+        zarr.create_group(store)
+    zarr.create_group(tmp_path / "d.zarr")
+    argv = ("--recursive", ".", "--to", "out", "--jobs", "1")
+    assert _run(*argv) == 0
+    shown = capsys.readouterr()
+    assert "2 of 4 zarrs converted" in shown.out
+    assert "2 are zarr v3, 0 failed" in shown.out
+    assert not shown.err
+    assert _run(*argv, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    counts = [document[name] for name in ("stores", "converted", "present", "v3", "failed")]
+    assert counts == [4, 0, 2, 2, 0]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.zarr.itar", "deep"]
+
+
+def test_a_fleet_is_not_written_over_itself(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _old(tmp_path / "in" / "a.zarr.itar")
+    before = (tmp_path / "in" / "a.zarr.itar").read_bytes()
+    for more in ((), ("--overwrite",)):
+        assert _run("--recursive", "in", "--to", "./in", *more) == 2
+        assert "written over itself" in capsys.readouterr().err
+    assert (tmp_path / "in" / "a.zarr.itar").read_bytes() == before
+    assert _run("--recursive", "in", "--to", "in", "--container", ".zarr", "--jobs", "1") == 0
+    assert zarr.open_group(tmp_path / "in" / "a.zarr", mode="r").metadata.zarr_format == 3
+
+
+def test_a_fleet_in_place_twice(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    argv = ("--recursive", "--in-place", "in", "--jobs", "1")
+    _old(tmp_path / "in" / "a.zarr")
+    _old(tmp_path / "in" / "b.zarr.itar")
+    assert _run(*argv) == 0
+    _old(tmp_path / "in" / "c.zarr")
+    capsys.readouterr()
+    assert _run(*argv) == 0
+    assert "1 of 3 zarrs converted (1 arrays, 224 B), 2 there already" in capsys.readouterr().out
+
+
 def _suicidal(task: FleetTask, options: ConvertOptions, retries: int) -> FleetResult:
     marker = Path(task.source + ".died")
     if task.source.endswith(("r2.zarr.itar", "r3.zarr.itar")) and not marker.exists():
@@ -139,7 +206,7 @@ def test_remote_errors_are_tried_again(tmp_path: Path, monkeypatch) -> None:
         calls.append(source)
         if len(calls) < 3:
             raise SourceError("timeout")
-        return type("R", (), {"to_json": lambda self: {"arrays": [], "bytes": 0}})()
+        return ConversionReport(source, target)
 
     monkeypatch.setattr("ncore.convert.fleet_task.convert", flaky)
     result = run_task(FleetTask("s3://b/x", "y"), ConvertOptions(), retries=3, backoff=0)
