@@ -73,7 +73,8 @@ def _add_download(commands: Any) -> None:
         metavar="DIR",
         type=Path,
         default=Path(),
-        help="where to (default: here); a name ending in .zarr or .zarr.itar is the zarr itself",
+        help="where to (default: here); a name ending in .zarr or .zarr.itar is the zarr itself: "
+        "an archive is unpacked into NAME.zarr, copied to NAME.zarr.itar",
     )
     _add_existing(parser, Existing.ERROR)
     parser.add_argument(

@@ -74,6 +74,7 @@ class Capabilities:
     exclusive_names: bool = True
     cheap_digests: bool = False
     list_ranges: bool = False
+    published_whole: bool = False
 
 
 @dataclass

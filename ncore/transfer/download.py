@@ -8,13 +8,14 @@ from ncore.select.location_parser import without_secrets
 from ncore.select.locations import Location
 from ncore.select.selection import ZarrSelection
 from ncore.select.zarr_boundary import is_zarr_name
-from ncore.transfer.backend import Root
+from ncore.transfer.backend import Root, Source, Target
 from ncore.transfer.dandiset_file import name_dandiset
 from ncore.transfer.errors import LocationError, NoMatchError, TransferError, UnsafeKeyError
 from ncore.transfer.execute import Options, transfer
 from ncore.transfer.keys import check_key, parent_of
 from ncore.transfer.listing import only_metadata
 from ncore.transfer.local import LocalBackend
+from ncore.transfer.one_file import OneFile, ending_of
 from ncore.transfer.overlap import Claims
 from ncore.transfer.plan import Existing, Extra, Policy
 from ncore.transfer.report import Report, Reporter, Silent
@@ -24,7 +25,8 @@ from ncore.transfer.roots import (
     local_target,
     name_of_directory,
     open_roots,
-    parse,
+    parse_sources,
+    refuse_archive_name,
     selection_for,
 )
 
@@ -37,7 +39,9 @@ class Download:
         locations: The places.
         selection: Filters, for every zarr among them.
         output: Directory that each root gets a directory in; a name that ends
-            as a zarr's does is the root itself (of a single source).
+            as a zarr's does is the root itself (of a single source): an archive
+            is unpacked into a directory of such a name, and copied to that of
+            an archive.
         existing: What to do about files that are there.
         sync: Delete local files that the source lacks, as far as the filters go.
         preserve_tree: Keep the path from the top of the dandiset or bucket.
@@ -63,11 +67,15 @@ async def download(request: Download, reporter: Reporter | None = None) -> list[
         could not be opened.
 
     Raises:
-        LocationError: A location cannot be parsed; nothing was begun.
+        LocationError: A location cannot be parsed, or the output directory has
+            the name of a file that is not written; nothing was begun.
     """
     reporter = reporter or Silent()
-    open_options = replace(request.open, whole=True)
-    parsed = [(text, parse(text, open_options)) for text in request.locations]
+    refuse_archive_name(request.output)
+    # Into a directory named so, an archive is unpacked.
+    unpacks = _names_zarr(request) and not ending_of(request.output.name)
+    open_options = replace(request.open, whole=not unpacks)
+    parsed = parse_sources(request.locations, open_options)
     claims = Claims()
     reports: list[Report] = []
     for text, location in parsed:
@@ -97,7 +105,7 @@ async def _download(
     reporter: Reporter,
 ) -> AsyncIterator[Report]:
     selection = selection_for(location, request.selection)
-    is_selected = not selection.is_everything
+    is_selected = selection != ZarrSelection()  # also by filters that everything passes
     policy = Policy(
         existing=request.existing,
         extra=Extra.DELETE if request.sync else Extra.KEEP,
@@ -108,14 +116,19 @@ async def _download(
     roots = 0
     async for root in open_roots(location, open_options, is_selected=is_selected):
         roots += 1
-        path = target_path(request, root, roots)
-        if request.preserve_tree and roots == 1 and not request.options.dry_run:
-            name_dandiset(location, root, request.output)
-        target = local_target(path) if root.is_zarr else _file_target(path, root)
+        source: Source = root.backend
+        target: Target | None = None
         try:
-            claims.claim(root.backend, target)
+            path = target_path(request, root, roots)
+            if root.is_zarr:
+                target = local_target(path)
+            else:
+                source, target = _one_file(request, root, path)
+            if request.preserve_tree and roots == 1 and not request.options.dry_run:
+                name_dandiset(location, root, request.output)
+            claims.claim(source, target)
             report = await transfer(
-                root.backend,
+                source,
                 target,
                 selection if root.is_zarr else None,
                 policy if root.is_zarr else replace(policy, extra=Extra.KEEP),
@@ -123,7 +136,7 @@ async def _download(
                 reporter,
             )
         finally:
-            await close_all(root.backend, target)
+            await close_all(source, *([target] if target is not None else []))
         selected += report.planned.selected + report.planned.to_delete
         yield report
     if not selected and not request.options.allow_empty:
@@ -131,8 +144,26 @@ async def _download(
         raise NoMatchError(f"{location}: {what}; --allow-empty if that is meant")
 
 
-def _file_target(directory: Path, root: Root) -> LocalBackend:
-    return LocalBackend(directory, only=root.path.rpartition("/")[2])
+def _names_zarr(request: Download) -> bool:
+    return is_zarr_name(request.output.name) and not request.preserve_tree
+
+
+def _one_file(request: Download, root: Root, path: Path) -> tuple[Source, Target]:
+    """Return a plain file as source, and where it goes: into a directory, or to a name.
+
+    Raises:
+        LocationError: The name is one of another kind of file.
+    """
+    key = root.path.rpartition("/")[2]
+    name = key
+    if _names_zarr(request):
+        if not ending_of(key) or ending_of(key) != ending_of(path.name):
+            raise LocationError(
+                f"{key}: a plain file cannot become {path.name}; name a directory with -o"
+                + (", or one that ends in the same suffix" if ending_of(key) else "")
+            )
+        path, name = path.parent, path.name
+    return OneFile(root.backend, key, name), LocalBackend(path, only=name)
 
 
 def target_path(request: Download, root: Root, number: int) -> Path:
@@ -142,7 +173,7 @@ def target_path(request: Download, root: Root, number: int) -> Path:
         UnsafeKeyError: The root's path, which a server gave, leads elsewhere.
         LocationError: Several roots, but one name for them.
     """
-    if root.is_zarr and is_zarr_name(request.output.name) and not request.preserve_tree:
+    if _names_zarr(request):
         if number > 1 or len(request.locations) > 1:
             raise LocationError(f"{request.output}: names one zarr, but several are downloaded")
         return request.output

@@ -21,11 +21,11 @@ from ncore.transfer.errors import (
     TransferError,
     TransientError,
 )
-from ncore.transfer.keys import show_key
 from ncore.transfer.listing import Selection
-from ncore.transfer.overlap import is_same_file, refuse_overlap
+from ncore.transfer.overlap import refuse_overlap
 from ncore.transfer.payloads import WHOLE, Payloads, Sending
 from ncore.transfer.plan import Action, ActionKind, Existing, Extra, Planner, Policy
+from ncore.transfer.removal import Removal
 from ncore.transfer.report import Report, Reporter, Silent
 from ncore.transfer.spool import ActionSpool
 
@@ -148,6 +148,7 @@ class _Run:
         self._selection = selection
         self._report = Report(source.url, target.url, dry_run=options.dry_run)
         self._payloads = Payloads(source, target.capabilities.list_digest, self._report)
+        self._removal = Removal(source, target, self._payloads, self._report, self._fail)
         self._work = ActionSpool()
         self._deletions = ActionSpool()
         self._started = False
@@ -171,6 +172,7 @@ class _Run:
             await asyncio.gather(planning, return_exceptions=True)
             self._work.close()
             self._deletions.close()
+            self._removal.close()
             report.seconds = time.monotonic() - report.started
             self._reporter.end(report)
         return report
@@ -276,7 +278,7 @@ class _Run:
                     conflicts.append(action)
                     continue
                 if action.kind is ActionKind.KEEP:
-                    await self._remove_source(action)
+                    await self._removal.remove(action)
                     continue
                 if conflicts:
                     await self._begin()
@@ -364,7 +366,7 @@ class _Run:
             fields = {"action": str(sending.action.kind), "bytes": sending.entry.size}
             self._reporter.entry("done", sending.action.key, fields)
         if self._options.remove_source:
-            await self._remove_source(sending.action)
+            await self._removal.remove(sending.action)
         sending.payload.data = None
 
     async def _write(self, sending: Sending) -> None:
@@ -378,23 +380,7 @@ class _Run:
                 await self._target.delete([entry])
                 raise
         elif self._options.remove_source:
-            await self._look_again(sending)
-
-    async def _look_again(self, sending: Sending) -> None:
-        """Before the source goes: ask a target that reported nothing what it holds."""
-        found = await self._target.stat(sending.payload.key)
-        if found is not None and found.digest is None and self._target.capabilities.cheap_digests:
-            (digest,) = await self._target.digests([found], "md5")
-            if isinstance(digest, TransferError):
-                raise digest
-            found = found._replace(digest=digest)
-        if found is None or found.digest is None:
-            raise TransferError(
-                f"{show_key(sending.payload.key)!r}: the target reports no digest, so the local "
-                "file is kept"
-            )
-        await self._payloads.need_digest(sending, found.digest.algorithm)
-        await self._payloads.reported(sending, found.digest)
+            await self._removal.look_again(sending)
 
     async def _attempt(self, sending: Sending, step: Callable[[Sending], Awaitable[None]]) -> bool:
         """Try a step until it succeeds or is hopeless; report a failure."""
@@ -466,26 +452,16 @@ class _Run:
             deleted=report.deleted,
             failed=report.failed,
         )
-        await self._target.finish(outcome)
-
-    async def _remove_source(self, action: Action) -> None:
-        """Delete a local file that the target has; not one that has changed since."""
-        entry = action.source
-        assert entry is not None
-        assert isinstance(self._source, Target)
-        now = await self._source.stat(entry.key)
-        if now is None:
+        try:
+            await self._target.finish(outcome)
+        except TransferError as e:
+            if not report.failed:
+                raise
+            # Beside the entries that failed, which say why.
+            self._fail("", e)
+            await self._target.abort()
             return
-        if (now.size, now.mtime) != (entry.size, entry.mtime):
-            self._fail(action.key, "changed since it was sent, so the local file is kept")
-            return
-        if is_same_file(self._source, self._target, entry.key):
-            self._fail(action.key, "the target's file is this very file, so it is kept")
-            return
-        for key, error in await self._source.delete([entry]):
-            self._fail(key, error)
-            return
-        self._report.removed_local += 1
+        await self._removal.after_publishing()
 
     def _fail(self, key: str, error: BaseException | str) -> None:
         self._report.fail(key, error)

@@ -20,7 +20,7 @@ from ncore.itar.errors import (
     ItarNotFoundError,
 )
 from ncore.itar.reader import ItarReader
-from ncore.stores.documents import CONSOLIDATED_V2_CBOR
+from ncore.stores.documents import CONSOLIDATED_V2_CBOR, ROOT_V3
 from ncore.stores.indexed_tar import IndexedTarStore
 from ncore.transfer.backend import Capabilities, Entry
 from ncore.transfer.digests import Digest, digest_of
@@ -88,6 +88,10 @@ class ItarSource:
         elif member.crc32c is not None:
             digest = Digest("crc32c", f"{member.crc32c:08x}")
         return Entry(key, member.size, digest)
+
+    def rewrites(self, key: str) -> bool:
+        """Return whether this is the root's document, which the archive holds as CBOR."""
+        return self._store is not None and key == ROOT_V3 and key not in self._store.reader
 
     async def list(self, prefix: str = "", *, after: str = "") -> AsyncIterator[Sequence[Entry]]:
         """List entries in pages, in key order, from the index."""

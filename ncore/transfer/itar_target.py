@@ -36,14 +36,21 @@ class ItarTarget:
         self.path = self.local_path = Path(path)
         self.only: str | None = None
         self.url = str(path)
-        self.capabilities = Capabilities(writable=True, cheap_digests=True, concurrency=16)
+        self.capabilities = Capabilities(
+            writable=True, cheap_digests=True, concurrency=16, published_whole=True
+        )
         self._old: ItarSource | None = None
         if self.path.exists():
-            self._old = ItarSource(
-                lambda: IndexedTarStore(self.path, mode="r"), self.url, is_local=True
-            )
+            self._old = self._source()
         self._new: IndexedTarStore | None = None
         self._written: set[str] = set()
+
+    def _source(self) -> ItarSource:
+        return ItarSource(lambda: IndexedTarStore(self.path, mode="r"), self.url, is_local=True)
+
+    def rewrites(self, key: str) -> bool:
+        """Return whether this is the root's document, which the archive holds as CBOR."""
+        return self._old is not None and self._old.rewrites(key)
 
     async def list(self, prefix: str = "", *, after: str = "") -> AsyncIterator[Sequence[Entry]]:
         """List the entries of the archive that is there."""
@@ -151,6 +158,9 @@ class ItarTarget:
         except (ItarError, OSError) as e:
             raise TransferError(f"{self.url}: {e}") from e
         self._new = None
+        if self._old is not None:
+            await self._old.close()
+        self._old = self._source()
 
     async def abort(self) -> None:
         """Leave the archive that was there, and nothing else."""

@@ -230,6 +230,10 @@ class LocalBackend:
         except (DigestMismatchError, EntryChangedError):
             self._writer.discard_part(part)
             raise
+        except BaseException:
+            if not part.size:
+                self._writer.discard_part(part)  # nothing to go on with
+            raise
         finally:
             part.close()
 

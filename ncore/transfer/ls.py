@@ -4,12 +4,19 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ncore.select.locations import AssetFolderURL, AssetGlobURL, AssetPathPrefixURL, DandisetURL
+from ncore.select.location_parser import without_secrets
+from ncore.select.locations import (
+    AssetFolderURL,
+    AssetGlobURL,
+    AssetPathPrefixURL,
+    DandisetURL,
+    Location,
+)
 from ncore.select.selection import ZarrSelection
 from ncore.transfer.backend import Entry, Root
 from ncore.transfer.errors import NoMatchError
 from ncore.transfer.listing import list_level, list_scopes, only_metadata, scopes
-from ncore.transfer.roots import OpenOptions, close_all, open_roots, parse, selection_for
+from ncore.transfer.roots import OpenOptions, close_all, open_roots, parse_sources, selection_for
 
 
 @dataclass(frozen=True)
@@ -60,16 +67,25 @@ async def list_location(
         NoMatchError: There is nothing, or nothing that matches.
         LocationError: The location cannot be parsed.
     """
-    parsed = parse(location, options)
+    found = False
+    for _, parsed in parse_sources([location], options):
+        async for line in _lines(parsed, selection, options, recursive=recursive):
+            found = True
+            yield line
+    if not found and not allow_empty:
+        raise NoMatchError(f"{without_secrets(location)}: there is nothing that matches")
+
+
+async def _lines(
+    parsed: Location, selection: ZarrSelection, options: OpenOptions, *, recursive: bool
+) -> AsyncIterator[Line]:
     deep = recursive or not selection.is_everything
     many = type(parsed) is DandisetURL or isinstance(
         parsed, (AssetFolderURL, AssetGlobURL, AssetPathPrefixURL)
     )
-    found = False
     async for root in open_roots(parsed, options, is_selected=True):
         try:
             if many and not deep:
-                found = True
                 yield Line(root.tree_path + ("/" if root.is_zarr else ""))
                 continue
             bounded = selection_for(parsed, selection) if root.is_zarr else ZarrSelection()
@@ -78,12 +94,9 @@ async def list_location(
             else:
                 lines = _level(root, parsed.zarr_subpath)
             async for line in lines:
-                found = True
                 yield line
         finally:
             await close_all(root.backend)
-    if not found and not allow_empty:
-        raise NoMatchError(f"{parsed}: there is nothing that matches")
 
 
 async def _selected(root: Root, selection: ZarrSelection) -> AsyncIterator[Line]:

@@ -21,6 +21,7 @@ from ncore.select.key_cover import KeyCover
 from ncore.select.selection import ZarrSelection
 from ncore.transfer.backend import Entry, Source
 from ncore.transfer.digests import is_known
+from ncore.transfer.documents import rewrites, say_the_same
 from ncore.transfer.errors import TransferError, UnsupportedError
 from ncore.transfer.keys import ancestors, check_key, is_unsafe, show_key
 from ncore.transfer.listing import Selection, list_scopes, scopes
@@ -224,6 +225,7 @@ class Planner:
         self._stack: list[_Pending] = []
         self._out: list[Action] = []
         self._compare: list[tuple[Entry, Entry]] = []
+        self._documents: list[tuple[Entry, Entry]] = []  # kept by meaning on one side
         self._last_target = ""
         self._scopes = scopes(self._selection.cover())
         self._above: dict[str, bool] = {}
@@ -413,6 +415,8 @@ class Planner:
             self._out.append(Action(ActionKind.KEEP, s.key, "skipped: exists", s, t))
         elif existing is Existing.OVERWRITE:
             self._out.append(Action(ActionKind.REPLACE, s.key, "overwrite", s, t))
+        elif rewrites(self._source, s.key) or rewrites(self._target, s.key):
+            self._documents.append((s, t))
         elif s.size != t.size and s.size >= 0 and t.size >= 0:
             self._differs(s, t, f"size {t.size} -> {s.size}")
         elif (
@@ -442,7 +446,10 @@ class Planner:
             self._differs(s, t, "content differs")
 
     async def _settle(self) -> None:
-        """Decide about the pairs whose digests must be computed."""
+        """Decide about the pairs whose digests must be computed, or documents read."""
+        documents, self._documents = self._documents, []
+        for s, t in documents:
+            await self._compare_documents(s, t)
         pairs, self._compare = self._compare, []
         groups: dict[tuple[str, str, str], list[tuple[Entry, Entry]]] = {}
         for s, t in pairs:
@@ -471,6 +478,19 @@ class Planner:
                     self._differs(s, t, f"cannot be read: {b}")
                 else:
                     self._compared(s, t, a == b)
+
+    async def _compare_documents(self, s: Entry, t: Entry) -> None:
+        assert self._target is not None
+        try:
+            ours, theirs = await self._source.read(s), await self._target.read(t)
+        except TransferError as e:
+            self._differs(s, t, f"cannot be compared: {e}")
+            return
+        if rewrites(self._target, s.key):
+            equal = say_the_same(ours, theirs, ignore_consolidated=True)
+        else:
+            equal = say_the_same(theirs, ours, ignore_consolidated=False)
+        self._compared(s, t, equal)
 
     async def _digests(
         self, where: Source | None, entries: list[Entry], algorithm: str, how: str

@@ -7,8 +7,10 @@ selection: a path inside a zarr bounds the filters for that place alone.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from glob import glob
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -29,10 +31,11 @@ from ncore.transfer.backend import Root, Source, Target
 from ncore.transfer.errors import EntryNotFoundError, LocationError
 from ncore.transfer.local import LocalBackend
 from ncore.transfer.local_listing import VERSION_CONTROL_NAMES
+from ncore.transfer.one_file import ARCHIVES, ZIPS
 
 DANDI_LOCATIONS = (DandisetURL, BaseAssetIDURL, ZarrArchiveURL)
-_ARCHIVES = (".itar",)
-_ZIPS = (".zip", ".ozx")
+_UNWRITTEN = (*ZIPS, ".tar", ".tar.gz", ".tgz")
+_PATTERN = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,34 @@ def name_of_directory(name: str) -> str:
 def parse(text: str, options: OpenOptions) -> Location:
     """Parse a location (see :func:`ncore.select.location_parser.parse_location`)."""
     return parse_location(text, glob=options.glob)
+
+
+def parse_sources(texts: Sequence[str], options: OpenOptions) -> list[tuple[str, Location]]:
+    """Parse what a user named as sources; patterns stand for the local paths that match.
+
+    A path that is there is meant itself, whatever characters it has.
+
+    Returns:
+        Pairs of the text, as it is shown, and the location.
+
+    Raises:
+        LocationError: One cannot be parsed.
+    """
+    found: list[tuple[str, Location]] = []
+    for text in texts:
+        location = parse(text, options)
+        paths = [] if not isinstance(location, LocalPath) else _matching(location.path)
+        inside = f"/{location.zarr_subpath}" if location.zarr_subpath else ""
+        # A pattern that matches nothing is an error where its place is opened.
+        named = [path + inside for path in paths] or [text]
+        found += [(path, parse(path, options)) for path in named]
+    return found
+
+
+def _matching(path: str) -> list[str]:
+    if not _PATTERN.search(path) or os.path.lexists(path):
+        return []
+    return sorted(glob(path))  # noqa: PTH207  also of absolute patterns
 
 
 async def open_roots(
@@ -104,8 +135,9 @@ def _local_root(location: LocalPath, options: OpenOptions, is_selected: bool) ->
         )
         return Root(backend, name, name)
     if not path.exists():
-        raise EntryNotFoundError(f"{path}: no such file or directory")
-    if name.endswith(_ARCHIVES) and (is_selected or not options.whole):
+        why = "nothing matches" if _PATTERN.search(location.path) else "no such file or directory"
+        raise EntryNotFoundError(f"{path}: {why}")
+    if name.endswith(ARCHIVES) and (is_selected or not options.whole):
         return Root(_itar_source(os.fspath(path), {}, is_local=True), name, name, kind="archive")
     _refuse_zip(name, is_selected)
     backend = LocalBackend(path.parent, must_exist=True, follow_links=True, only=name)
@@ -117,10 +149,10 @@ async def _object_root(location: ObjectURL, options: OpenOptions, is_selected: b
 
     bucket, storage, etag_is_md5 = _bucket(location, options)
     name = location.key.rpartition("/")[2] or location.bucket
-    if name.endswith(_ARCHIVES) and (is_selected or not options.whole):
+    if name.endswith(ARCHIVES) and (is_selected or not options.whole):
         url = f"{bucket}/{location.key}"
         return Root(_itar_source(url, storage, is_local=False), name, location.key, kind="archive")
-    if is_zarr_name(name) and not name.endswith((*_ZIPS, *_ARCHIVES)):
+    if is_zarr_name(name) and not name.endswith((*ZIPS, *ARCHIVES)):
         kind = "zarr"
     else:
         _refuse_zip(name, is_selected)
@@ -146,19 +178,19 @@ def _bucket(location: ObjectURL, options: OpenOptions) -> tuple[str, dict[str, A
 
 def _http_root(location: HttpURL, options: OpenOptions, is_selected: bool) -> Root:
     name = unquote(location.url.rstrip("/").rpartition("/")[2])
-    if name.endswith(_ARCHIVES) and (is_selected or not options.whole):
+    if name.endswith(ARCHIVES) and (is_selected or not options.whole):
         source = _itar_source(location.request_url(), options.storage, is_local=False)
         return Root(source, name, name, kind="archive")
     from ncore.transfer.http import HttpFile, HttpZarr
 
-    if is_zarr_name(name) and not name.endswith((*_ZIPS, *_ARCHIVES)):
+    if is_zarr_name(name) and not name.endswith((*ZIPS, *ARCHIVES)):
         return Root(HttpZarr(location), name, name)
     _refuse_zip(name, is_selected)
     return Root(HttpFile(location), name, name, is_zarr=False, kind="file")
 
 
 def _refuse_zip(name: str, is_selected: bool) -> None:
-    if is_selected and name.endswith(_ZIPS):
+    if is_selected and name.endswith(ZIPS):
         raise LocationError(
             f"{name}: entries of a zip cannot be selected; copy it whole, or make an archive "
             "of it first (ncore itar pack)"
@@ -178,13 +210,36 @@ def _itar_source(url: str, storage: Mapping[str, Any], *, is_local: bool) -> Sou
     )
 
 
-def local_target(path: Path) -> Target:
-    """Return the target at a local path: an archive if it is named so, else a directory."""
-    if path.name.endswith(_ARCHIVES) and not path.is_dir():
-        from ncore.transfer.itar_target import ItarTarget
+def refuse_archive_name(path: Path) -> None:
+    """Refuse to make a directory of a name that only a file of another kind would have.
 
-        return ItarTarget(path)
-    return LocalBackend(path)
+    Raises:
+        LocationError: The name ends as a zip's or a plain tar's does.
+    """
+    if path.name.endswith(_UNWRITTEN) and not is_zarr_name(path.name) and not path.is_dir():
+        raise LocationError(
+            f"{path}: zips and plain tars are not written; name a directory, or an archive that "
+            "ends in .zarr.itar"
+        )
+
+
+def local_target(path: Path) -> Target:
+    """Return the target at a local path: an archive if it is named so, else a directory.
+
+    Raises:
+        LocationError: What stands there, or its name, is of another kind.
+    """
+    if path.name.endswith(ZIPS):
+        raise LocationError(
+            f"{path}: zips are not written; name a directory, or an archive that ends in .zarr.itar"
+        )
+    if not path.name.endswith(ARCHIVES):
+        return LocalBackend(path)
+    if path.is_dir():
+        raise LocationError(f"{path}: is a directory, but its name is that of an archive")
+    from ncore.transfer.itar_target import ItarTarget
+
+    return ItarTarget(path)
 
 
 async def open_target(location: Location, name: str, options: OpenOptions, root: Root) -> Target:
@@ -212,6 +267,7 @@ async def open_target(location: Location, name: str, options: OpenOptions, root:
         path = Path(location.path)
         if not root.is_zarr:
             return LocalBackend(path, only=name)
+        refuse_archive_name(path)
         return local_target(path if is_zarr_name(path.name) else path / name)
     if isinstance(location, ObjectURL):
         from ncore.transfer.objects import ObjectBackend
@@ -220,7 +276,7 @@ async def open_target(location: Location, name: str, options: OpenOptions, root:
         key = location.key
         if root.is_zarr and not is_zarr_name(key.rpartition("/")[2]):
             key = f"{key}/{name}".lstrip("/")
-        if root.is_zarr and key.endswith(_ARCHIVES):
+        if root.is_zarr and key.endswith(ARCHIVES):
             raise LocationError(
                 f"{location}: an archive is made locally first: upload to a .zarr.itar path, "
                 "then upload that file"

@@ -23,6 +23,7 @@ from ncore.transfer.roots import (
     open_roots,
     open_target,
     parse,
+    parse_sources,
     selection_for,
 )
 
@@ -77,13 +78,13 @@ async def upload(request: Upload, reporter: Reporter | None = None) -> list[Repo
             )
         refuse_uncompared(request.existing)
     open_options = request.open
-    parsed = [(text, parse(text, open_options)) for text in request.sources]
+    parsed = parse_sources(request.sources, open_options)
     to = parse(request.to, open_options) if request.to is not None else None
     claims = Claims()
     reports: list[Report] = []
     for text, location in parsed:
         try:
-            is_selected = not selection_for(location, request.selection).is_everything
+            is_selected = selection_for(location, request.selection) != ZarrSelection()
             async for root in open_roots(location, open_options, is_selected=is_selected):
                 target = to if to is not None else own_dandiset(location, request.instance)
                 reports.append(
