@@ -11,6 +11,7 @@ from ncore.convert.source import Source
 from ncore.convert.target import Target
 from ncore.convert.target_place import check_apart, check_replaceable
 from ncore.itar.durable import sync_file
+from ncore.itar.permissions import inherit_permissions
 from ncore.stores.replaceable import replaceable_archive
 
 CHECKPOINT_SECONDS = 20.0
@@ -50,6 +51,7 @@ class ArchiveTarget(Target):
     def publish(self, overwrite: bool) -> None:
         self._check_replaceable(overwrite)  # it may have appeared meanwhile
         if overwrite:
+            inherit_permissions(self.path, self.stage)
             self.stage.replace(self.path)
         else:
             try:

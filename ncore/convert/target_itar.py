@@ -12,7 +12,9 @@ from ncore.convert import target_archive
 from ncore.convert.source import Source
 from ncore.convert.source_itar import ItarSource
 from ncore.convert.target_archive import ArchiveTarget
+from ncore.itar.deferred_journal import journal_path
 from ncore.itar.errors import ItarError
+from ncore.itar.partial_target import partial_path
 from ncore.itar.writer import ItarWriter
 from ncore.stores.documents import (
     ROOT_V3,
@@ -43,6 +45,9 @@ class ItarTarget(ArchiveTarget):
         if state is not None and self._continue(state):
             return True
         self._journal.clear()
+        # Ours alone: what a conversion that died left is no use to anybody.
+        for left in (partial_path(self.stage), journal_path(partial_path(self.stage))):
+            left.unlink(missing_ok=True)
         self._writer = ItarWriter(self.stage)
         return False
 

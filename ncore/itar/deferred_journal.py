@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ncore.itar.digest import crc32c
 from ncore.itar.files import Files, WritableFile
+from ncore.itar.permissions import inherit_permissions
 
 _MAGIC = b"itar deferred 1\n"
 _HEAD = struct.Struct("<IIq")
@@ -29,6 +30,7 @@ class DeferredJournal:
 
     def __init__(self, partial: Path, files: Files) -> None:
         self.path = journal_path(partial)
+        self._partial = partial
         self._files = files
         self._file: WritableFile | None = None
         self._end = 0
@@ -64,7 +66,7 @@ class DeferredJournal:
 
     def _append(self, record: bytes) -> None:
         if self._file is None:
-            self._file = self._files.create(self.path)
+            self._file = self._create(self.path)
             self._file.pwrite([_MAGIC], 0)
             self._end = len(_MAGIC)
         self._file.pwrite([record], self._end)
@@ -72,7 +74,7 @@ class DeferredJournal:
 
     def _rewrite(self, current: Mapping[str, bytes]) -> None:
         fresh = self.path.with_name(self.path.name + ".new")
-        file = self._files.create(fresh)
+        file = self._create(fresh)
         records = [_MAGIC, *(_record(key, value) for key, value in current.items())]
         file.pwrite([b"".join(records)], 0)
         file.fsync()
@@ -80,6 +82,11 @@ class DeferredJournal:
         self.close()
         self._file = file
         self._end = sum(map(len, records))
+
+    def _create(self, path: Path) -> WritableFile:
+        file = self._files.create(path)
+        inherit_permissions(self._partial, path)
+        return file
 
 
 def read_journal(path: Path) -> dict[str, bytes]:

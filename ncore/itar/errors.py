@@ -56,4 +56,15 @@ class ItarRangeError(ItarError, OSError):
 
 
 class ItarAccessError(ItarError, PermissionError):
-    """The server refused the request for want of permission or credentials."""
+    """Permission or credentials are missing, on this machine or at the server."""
+
+
+class UnclosedArchiveWarning(UserWarning):
+    """A writer was forgotten: without ``close()`` there is no archive. The message says more.
+
+    No ``ResourceWarning``: Python hides those, and this is a loss.
+    """
+
+
+class UnfinishedArchiveWarning(UserWarning):
+    """What an earlier writer left unfinished is about to be superseded."""

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from ncore.itar.durable import start_writeback
 from ncore.itar.errors import ItarIOError
+from ncore.itar.place import raise_unwritable
 
 _WRITEBACK = 16 << 20
 """After so many bytes the system is told to begin putting them on the disk."""
@@ -84,7 +85,10 @@ class OsFile:
 
     def __init__(self, path: Path, flags: int) -> None:
         self._path = path
-        self._fd = os.open(path, flags | os.O_CLOEXEC, 0o666)
+        try:
+            self._fd = os.open(path, flags | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise_unwritable(path, error)
         self._unwritten = 0
 
     def pwrite(self, buffers: Sequence[Buffer], offset: int) -> None:  # docstring inherited

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ncore.itar import cbor_arrays
 from ncore.itar.cbor_arrays import CborError
-from ncore.itar.errors import ItarFormatError
+from ncore.itar.errors import ItarFormatError, ItarOptionError
 from ncore.itar.index import Index
 from ncore.itar.packed_texts import PackedTexts
 from ncore.itar.tar_header import BLOCK
@@ -74,6 +74,16 @@ def decode_index(data: bytes, tar_end: int, name: str) -> Index:
         return _decode_map(raw, tar_end)
     except ValueError as error:
         raise ItarFormatError(f"{name}: the index is corrupt: {error}") from None
+
+
+def check_preset(preset: int | None) -> None:
+    """Refuse what is no preset of xz.
+
+    Raises:
+        ItarOptionError: likewise.
+    """
+    if preset is not None and (preset & ~lzma.PRESET_EXTREME) not in range(10):
+        raise ItarOptionError(f"index_preset={preset}: xz has the presets 0 to 9")
 
 
 def encode_index(

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ncore.itar.digest import crc32c
-from ncore.itar.errors import ItarDigestError, ItarFormatError, ItarKeyError
+from ncore.itar.errors import ItarDigestError, ItarFormatError, ItarKeyError, ItarOptionError
 from ncore.itar.index import Entry, Index
 from ncore.itar.index_codec import decode_index
 from ncore.itar.location import open_source
@@ -61,6 +61,10 @@ class ItarReader:
         # Not by the protocol: Python 3.11 would ask a remote source for its size already.
         if isinstance(source, str | os.PathLike):
             source = open_source(source)
+        if index_tail_read_size is not None and index_tail_read_size < 0:
+            raise ItarOptionError(
+                f"index_tail_read_size={index_tail_read_size}: give a number of bytes, or None"
+            )
         self.source: ByteSource = source
         self.verify_reads = verify_reads
         self._tail_size = index_tail_read_size

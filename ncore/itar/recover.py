@@ -18,6 +18,8 @@ from ncore.itar.location import is_remote, local_path
 from ncore.itar.lock import WriterLock
 from ncore.itar.object_url import redact
 from ncore.itar.partial_target import partial_path
+from ncore.itar.permissions import inherit_permissions
+from ncore.itar.place import file_behind, file_to_write
 from ncore.itar.reader import ItarReader
 from ncore.itar.scan import ScanReport, scan_members
 from ncore.itar.source import FileSource
@@ -49,6 +51,9 @@ class RecoveryReport:
     """Bytes that its payload lacks."""
     gaps: list[tuple[int, int]] = field(default_factory=list)
     """Damaged spans (start, stop) of the source in which members may have been."""
+
+    spent: list[str] = field(default_factory=list)
+    """Files of the writer that died, no longer needed once the new archive is found good."""
 
     @property
     def lost_anything(self) -> bool:
@@ -83,24 +88,26 @@ def recover(
         ItarError: there is nothing in it to recover.
     """
     damaged = _find_source(path)
-    archive = Path(output)
+    archive = file_to_write(output)
     if archive.exists() and archive.samefile(damaged):
         raise ItarError(f"{damaged}: recover into another file; this one is only read")
     own_partial = partial_path(archive)
     if not (own_partial.exists() and own_partial.samefile(damaged)):
         return _recover(damaged, archive, overwrite, finish, progress)
-    # A writer of this name would begin by emptying the file that is to be read.
-    lock = WriterLock(archive)
+    # A writer of this name would begin by taking the file away that is to be read.
+    lock = WriterLock(archive, os.fspath(output))
     try:
         if archive.exists() and not overwrite:
-            raise ItarExistsError(f"{archive}: already exists")
+            raise ItarExistsError(f"{output}: already exists")
         beside = archive.with_name(archive.name + ".recovered")
         report = _recover(damaged, beside, True, finish, progress)
+        inherit_permissions(archive if archive.exists() else damaged, beside)
         beside.replace(archive)
         sync_file(archive.parent)
     finally:
         lock.release()
-    report.output = str(archive)
+    report.output = os.fspath(output)
+    report.spent = [str(file) for file in (damaged, journal_path(damaged)) if file.exists()]
     return report
 
 
@@ -164,11 +171,12 @@ def _find_source(location: str | os.PathLike[str]) -> Path:
         raise ItarOptionError(
             f"{redact(os.fspath(location))}: recovery needs a local file; download it first"
         )
-    path = Path(local_path(location))
-    for candidate in (path, partial_path(path)):
+    path = local_path(location)
+    found = Path(file_behind(path))
+    for candidate in (found, partial_path(found)):
         if candidate.is_file():
             return candidate
-    raise ItarNotFoundError(f"{path}: no such file, and no {partial_path(path).name} either")
+    raise ItarNotFoundError(f"{path}: no such file, and no {partial_path(found).name} either")
 
 
 def _choose(source: FileSource, report: RecoveryReport) -> dict[str, tuple[int, int]]:

@@ -160,7 +160,7 @@ def test_the_partial_file_is_only_read_also_under_its_own_name(tmp_path):
     path = tmp_path / "a.itar"
     writer = ItarWriter(path)
     writer.set("k", b"v" * 1000)
-    with pytest.raises(ItarLockedError, match="another writer"):
+    with pytest.raises(ItarLockedError, match="this process has it open"):
         recover(path, path)
     writer.defer("late", b"w")
     writer.suspend()

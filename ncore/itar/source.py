@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Protocol
 
 from ncore.itar.errors import (
+    ItarAccessError,
     ItarChangedError,
     ItarClosedError,
     ItarFormatError,
     ItarNotFoundError,
 )
 from ncore.itar.files import OsFile
-from ncore.itar.partial_target import partial_path
+from ncore.itar.place import absolute_path, file_behind
 from ncore.itar.tail_journal import (
     TailJournal,
     check_witness,
@@ -68,32 +69,48 @@ class FileSource:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open the file.
 
+        Attributes:
+            path: absolute, and with the links that were given, by which it is opened anew.
+
         Raises:
             ItarNotFoundError: it does not exist.
+            ItarAccessError: it may not be read.
             ItarFormatError: it is a directory or another thing that is not a file.
         """
-        self.path = Path(path)
+        self._name = os.fspath(path)
+        self.path = Path(absolute_path(path))
+        # Its journal lies beside the file itself, not beside a link to it.
+        self._file = Path(file_behind(self.path))
         try:
             # Without O_NONBLOCK opening a named pipe waits for a writer.
-            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            self._fd = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
-            raise ItarNotFoundError(f"{self.path}: no such file{_unfinished(self.path)}") from None
+            from ncore.itar.unfinished import describe_missing
+
+            raise ItarNotFoundError(describe_missing(self._name, self._file)) from None
+        except PermissionError as error:
+            raise ItarAccessError(f"{self._name}: cannot be read: {error.strerror}") from None
         status = os.fstat(self._fd)
+        if stat.S_ISDIR(status.st_mode):
+            raise ItarFormatError(
+                f"{self._name}: is a directory, not an itar archive; `ncore itar pack` makes one "
+                "of it"
+            )
         if not stat.S_ISREG(status.st_mode):
-            raise ItarFormatError(f"{self.path}: not a file, so it is not an itar archive")
+            raise ItarFormatError(f"{self._name}: not a file, so it is not an itar archive")
         self._size = status.st_size
         self._map: mmap.mmap | None = None
         # While a writer changes the archive in place, its old end lies in a journal.
         self._tail_start = _NOWHERE
         self._tail = b""
-        journal = read_tail_journal(self.path)
+        journal = read_tail_journal(self._file)
         if journal is not None:
             self._check(journal)
             self._size, self._tail_start, _, self._tail = journal
 
     @property
     def name(self) -> str:  # docstring inherited
-        return str(self.path)
+        return self._name
 
     @property
     def size(self) -> int:  # docstring inherited
@@ -106,7 +123,7 @@ class FileSource:
             ItarClosedError: the source is closed.
         """
         if self._fd < 0:
-            raise ItarClosedError(f"{self.path}: the archive is closed")
+            raise ItarClosedError(f"{self._name}: the archive is closed")
         return self._fd
 
     def read(self, offset: int, size: int) -> bytes:  # docstring inherited
@@ -151,6 +168,8 @@ class FileSource:
             length = min(self._size, self._tail_start)  # payloads lie before the tail
             if length == 0:
                 return memoryview(b"")
+            if os.lseek(self.fileno(), 0, os.SEEK_END) < length:
+                raise self._cut(length)
             self._map = mmap.mmap(self.fileno(), length, access=mmap.ACCESS_READ)
         # The size by way of the unused position: fstat takes four times as long.
         if os.lseek(self.fileno(), 0, os.SEEK_END) < offset + size:
@@ -203,12 +222,12 @@ class FileSource:
             same = os.path.samestat(now, self.path.stat())
         except FileNotFoundError:
             return True
-        return not same or now.st_size != self._size or tail_journal_path(self.path).exists()
+        return not same or now.st_size != self._size or tail_journal_path(self._file).exists()
 
     def _check(self, journal: TailJournal) -> None:
-        file = OsFile(self.path, os.O_RDONLY)
+        file = OsFile(self._file, os.O_RDONLY)
         try:
-            check_witness(self.path, file, journal)
+            check_witness(self._file, file, journal)
         finally:
             file.close()
 
@@ -232,16 +251,6 @@ class FileSource:
 
     def _cut(self, end: int) -> ItarChangedError:
         return ItarChangedError(
-            f"{self.path}: ends before byte {end}; it was {self._size} bytes long when it was "
+            f"{self._name}: ends before byte {end}; it was {self._size} bytes long when it was "
             "opened and has been cut since"
         )
-
-
-def _unfinished(path: Path) -> str:
-    partial = partial_path(path)
-    if not partial.exists():
-        return ""
-    return (
-        f", but {partial.name} of a writer that has not finished; if it died, `ncore itar "
-        "recover` makes an archive of that"
-    )

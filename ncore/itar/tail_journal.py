@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ncore.itar.digest import crc32c
 from ncore.itar.errors import ItarFormatError
 from ncore.itar.files import Files, WritableFile
+from ncore.itar.permissions import inherit_permissions
 
 _MAGIC = b"itar journal 1\n\0"
 _HEAD = struct.Struct("<16sQQII")
@@ -40,18 +41,22 @@ def tail_journal_path(archive: Path) -> Path:
     return archive.with_name(archive.name + ".journal")
 
 
-def write_tail_journal(archive: Path, file: WritableFile, start: int, files: Files) -> None:
-    """Save everything from ``start`` on. When this returns it is on the disk."""
+def write_tail_journal(archive: Path, file: WritableFile, start: int, files: Files) -> TailJournal:
+    """Save everything from ``start`` on, and return it. Then it is on the disk."""
     size = file.size()
     tail = file.pread(size - start, start)
-    head = _HEAD.pack(_MAGIC, size, start, _witness(file, start), crc32c(tail))
-    journal = files.create(tail_journal_path(archive))
+    saved = TailJournal(size, start, _witness(file, start), tail)
+    head = _HEAD.pack(_MAGIC, size, start, saved.witness, crc32c(tail))
+    path = tail_journal_path(archive)
+    journal = files.create(path)
     try:
+        inherit_permissions(archive, path)
         journal.pwrite([crc32c(head).to_bytes(4, "little"), head, tail], 0)
         journal.fsync()
     finally:
         journal.close()
     files.fsync_dir(archive.parent)
+    return saved
 
 
 def read_tail_journal(archive: Path) -> TailJournal | None:
@@ -104,14 +109,19 @@ def roll_back(archive: Path, files: Files) -> bool:
         file = files.open(archive)
         try:
             check_witness(archive, file, journal)
-            file.pwrite([journal.tail], journal.start)
-            file.truncate(journal.file_size)
-            file.fsync()
+            put_back(file, journal)
         finally:
             file.close()
     files.unlink(path)
     files.fsync_dir(archive.parent)
     return journal is not None
+
+
+def put_back(file: WritableFile, journal: TailJournal) -> None:
+    """Make an archive again what it was before its change. When this returns it is on the disk."""
+    file.pwrite([journal.tail], journal.start)
+    file.truncate(journal.file_size)
+    file.fsync()
 
 
 def drop_tail_journal(archive: Path, files: Files) -> None:

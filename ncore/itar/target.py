@@ -56,13 +56,19 @@ class Target(Protocol):
 
 
 def open_target(
-    path: Path | str, location: str, mode: WriteMode, options: Mapping[str, Any], files: Files
+    path: Path | str,
+    location: str,
+    name: str,
+    mode: WriteMode,
+    options: Mapping[str, Any],
+    files: Files,
 ) -> Target:
     """Begin an archive, or changing one; see :class:`~ncore.itar.writer.ItarWriter`.
 
     Args:
-        path: what ``location`` names: a local path, or a URL without credentials.
+        path: what ``location`` names: the local file itself, or a URL without credentials.
         location: as it was given.
+        name: how messages call it.
         mode: one of :data:`WriteMode`.
         options: of a URL.
         files: the file system.
@@ -77,5 +83,5 @@ def open_target(
             )
         return UploadTarget(location, options, files, exclusive=mode == "x")
     if mode == "r+" or (mode == "a" and path.exists()):
-        return InPlaceTarget(path, files)
-    return PartialTarget(path, files, exclusive=mode != "w")
+        return InPlaceTarget(path, name, files)
+    return PartialTarget(path, name, files, exclusive=mode != "w")

@@ -1,20 +1,24 @@
 """Writing an archive: members one after the other, then the index."""
 
+import contextlib
 import hashlib
 import os
 import threading
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from ncore.itar.digest import crc32c
 from ncore.itar.entry_table import EntryTable
-from ncore.itar.errors import ItarClosedError, ItarError, ItarKeyError
+from ncore.itar.errors import ItarClosedError, ItarError, ItarKeyError, ItarOptionError
 from ncore.itar.files import OS_FILES, Buffer, Files
+from ncore.itar.index_codec import check_preset
 from ncore.itar.location import is_remote, local_path
 from ncore.itar.member_log import MemberLog, PayloadSizeError
 from ncore.itar.object_url import redact
+from ncore.itar.open_writers import OPEN_WRITERS, warn_unclosed
+from ncore.itar.partial_target import partial_path
+from ncore.itar.place import file_to_write
 from ncore.itar.reader import ItarReader
 from ncore.itar.tar_header import encode_header, header_size, padded
 from ncore.itar.target import WriteMode, open_target
@@ -60,19 +64,28 @@ class ItarWriter:
             ItarExistsError: mode ``x`` and it exists.
             ItarLockedError: another writer has it open.
             ItarNotFoundError: its directory does not exist; mode ``r+`` and it does not.
-            ItarOptionError: modes ``r+`` and ``a`` of an archive at a URL.
+            ItarAccessError: it or its directory may not be written.
+            ItarIOError: it cannot be written for another reason.
+            ItarOptionError: an impossible mode, digest or preset; modes ``r+`` and ``a`` of an
+                archive at a URL, or of a file with a second name (hard link); something else
+                than a file is there.
         """
         _check_digests(digests)
         if mode not in ("w", "x", "r+", "a"):
-            raise ValueError(f"mode {mode!r} is none of w, x, r+, a")
+            raise ItarOptionError(f"mode {mode!r} is none of w, x, r+, a")
+        check_preset(index_preset)
         remote = is_remote(path)
         self.path: Path | str = redact(str(path)) if remote else Path(local_path(path))
+        # Found once: relative to what is the current directory now.
+        place = self.path if isinstance(self.path, str) else file_to_write(local_path(path))
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._index_preset = index_preset
         self._deferred: dict[str, bytes] = {}
         self._copy_buffer = bytearray(0)
-        self._target = open_target(self.path, str(path), mode, storage_options or {}, files)
+        self._target = open_target(
+            place, str(path), str(self.path), mode, storage_options or {}, files
+        )
         self._log = MemberLog(self._target.file, self._target.start)
         index = self._target.index
         self._entries = _table(digests) if index is None else EntryTable.of(index)
@@ -81,6 +94,7 @@ class ItarWriter:
         self.file_size = 0
         """Bytes of the finished archive; known once it is closed."""
         self._state = "open"
+        OPEN_WRITERS.add(self)
 
     def choose_digests(self, *digests: Digest) -> None:
         """Say anew which checksums a new archive gets, before its first member.
@@ -268,15 +282,32 @@ class ItarWriter:
                 raise ItarKeyError(f"{self.path}: no key {key!r}")
             self._remove(key)
 
+    @property
+    def dead_bytes(self) -> int:
+        """Bytes that will belong to no key once it is closed: of the old archive, in its place."""
+        with self._lock:
+            if not self.changed and self._target.index is not None:
+                return self._target.index.dead_bytes()
+            starts, _, ends = self._entries.blocks()
+            old = starts < self._log.start
+            return self._log.start - int((ends[old] - starts[old]).sum())
+
     # Ending
 
     def close(self) -> None:
         """Write what was deferred and the index, sync, and publish under the archive's name.
 
         Raises:
-            ItarClosedError: the writer was inherited through a fork; only its maker may close it.
+            ItarClosedError: the writer was inherited through a fork, and only its maker may
+                close it; or closing it has failed before.
+            ItarError: it cannot be completed or published; the message says what is left.
         """
         with self._lock:
+            if self._state == "failed":
+                raise ItarClosedError(
+                    f"{self.path}: closing it has failed before, so there is no new archive; "
+                    f"{self._what_is_left()}"
+                )
             if self._state != "open":
                 return
             self._check_open()
@@ -287,10 +318,22 @@ class ItarWriter:
                     self._finish()
                     self._target.publish()
             except BaseException:
-                self._target.abandon()
+                self.give_up()
                 raise
-            finally:
-                self._end()
+            self._end()
+
+    def give_up(self) -> None:
+        """End as after a :meth:`close` that failed: another one will not look like success."""
+        with self._lock:
+            if self._state == "open":
+                try:
+                    with contextlib.suppress(OSError):
+                        if self._target.index is None:
+                            self._log.flush()
+                    self._target.abandon()
+                finally:
+                    self._end()
+                    self._state = "failed"
 
     def discard(self) -> None:
         """End without an archive, and remove what was written."""
@@ -328,13 +371,26 @@ class ItarWriter:
 
     def __del__(self) -> None:
         if getattr(self, "_state", "") == "open" and os.getpid() == self._pid:
-            warnings.warn(
-                f"{self.path}: the writer was never closed, so there is no archive; "
-                "what it wrote stays in the partial file",
-                ResourceWarning,
-                stacklevel=2,
+            self.end_forgotten()
+
+    def end_forgotten(self) -> None:
+        """Say that nobody closed the writer, and leave what it wrote for ``recover``."""
+        if self._state == "open" and os.getpid() == self._pid:
+            warn_unclosed(
+                f"{self.path}: was opened for writing and never closed, so there is no new "
+                f"archive; {self._what_is_left()}. Write in a `with` block, or call close()"
             )
             self.suspend()
+
+    def _what_is_left(self) -> str:
+        if self._target.index is not None:
+            return "what was changed is undone"
+        if not isinstance(self.path, Path):
+            return "what was written is gone"
+        return (
+            f"what was written is in {partial_path(self.path).name} beside it, of which "
+            f"`ncore itar recover {self.path}` makes an archive"
+        )
 
     def __repr__(self) -> str:
         return f"ItarWriter({str(self.path)!r}, {self._state}, {len(self)} keys)"
@@ -346,6 +402,7 @@ class ItarWriter:
         )
 
     def _end(self) -> None:
+        OPEN_WRITERS.discard(self)
         self._state = "closed"
         self._target.close()
 
@@ -408,9 +465,11 @@ _crc32c = crc32c
 
 
 def _check_digests(digests: Sequence[Digest]) -> None:
-    unknown = set(digests) - {"crc32c", "md5"}
-    if unknown:
-        raise ValueError(f"unknown digest {sorted(unknown)[0]!r}; known: crc32c, md5")
+    if isinstance(digests, str) or set(digests) - {"crc32c", "md5"}:
+        raise ItarOptionError(
+            f"digests={digests!r}: give the names as a sequence, such as "
+            "('crc32c',), ('crc32c', 'md5') or ()"
+        )
 
 
 def _table(digests: Sequence[Digest]) -> EntryTable:

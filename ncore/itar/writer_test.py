@@ -137,7 +137,7 @@ def test_exclusive_creation(tmp_path: Path) -> None:
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "f.itar"
     writer = ItarWriter(path)
-    with pytest.raises(ItarLockedError, match=f"process {os.getpid()} "):
+    with pytest.raises(ItarLockedError, match=r"this process has it open.*close"):
         ItarWriter(path)
     writer.close()
     ItarWriter(path).close()
@@ -253,7 +253,7 @@ def test_pickling(tmp_path: Path) -> None:
 
 
 def test_unknown_choices(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="unknown digest 'sha1'"):
+    with pytest.raises(ValueError, match=r"digests=.'sha1'"):
         ItarWriter(tmp_path / "f.itar", digests=("sha1",))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="mode 'q'"):
         ItarWriter(tmp_path / "f.itar", "q")  # type: ignore[arg-type]

@@ -133,3 +133,11 @@ def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ItarFormatError, match=r"zarr\.cbor\.xz is corrupt"):
         IndexedTarStore(tmp_path / "root.itar", "r+")
     ItarWriter(tmp_path / "root.itar", "r+").close()
+
+
+def test_dead_bytes_while_changing(path: Path) -> None:
+    with IndexedTarStore(path, "r+") as store:
+        assert store.dead_bytes == 0
+        zarr.open_group(store, mode="r+")["a/n"][:] = 9
+        meanwhile = store.dead_bytes
+    assert 0 < meanwhile <= IndexedTarStore(path).dead_bytes

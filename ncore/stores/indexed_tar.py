@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from zarr.abc.store import (
@@ -19,6 +19,7 @@ from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from ncore.itar.errors import ItarOptionError
 from ncore.itar.location import is_remote, local_path, open_source
 from ncore.itar.object_url import redact
+from ncore.itar.place import absolute_path
 from ncore.itar.reader import DEFAULT_TAIL, ItarReader
 from ncore.itar.writer import Digest, ItarWriter
 from ncore.stores.documents import CONSOLIDATED_V2_CBOR
@@ -89,6 +90,8 @@ class IndexedTarStore(RawAccess, Store):
 
         Raises:
             ItarNotFoundError: there is no archive to read, no directory to write in.
+            ItarAccessError: it may not be read, or no file may be made in its directory.
+            ItarIOError: it cannot be written for another reason.
             ItarFormatError: it is not an itar archive, or a damaged one.
             ItarExistsError: mode ``x`` and it exists.
             ItarLockedError: another writer has it open.
@@ -96,8 +99,22 @@ class IndexedTarStore(RawAccess, Store):
         """
         super().__init__(read_only=mode == "r")
         location, options = plain_location(itar_path, storage_options)
+        if mode not in get_args(Mode):
+            raise ItarOptionError(f"mode {mode!r} is none of {', '.join(get_args(Mode))}")
+        if location.startswith("itar://"):
+            raise ItarOptionError(
+                f"{location}: itar:// is how zarr shows a store; give its path: "
+                f"{location.removeprefix('itar://')}"
+            )
+        if "read_only" in options:
+            raise ItarOptionError(
+                "read_only is said by the mode: 'r', the default, reads; 'r+' changes an archive"
+            )
+        remote = is_remote(location)
+        self.name = redact(location) if remote else local_path(location)
+        # Workers and later calls may have another current directory.
+        location = location if remote else absolute_path(self.name)
         self._location = location
-        self.name = redact(location) if is_remote(location) else local_path(location)
         self.mode = mode
         self._options: dict[str, Any] = {
             "index_tail_read_size": index_tail_read_size,
@@ -109,14 +126,14 @@ class IndexedTarStore(RawAccess, Store):
         }
         self._owner = True
         if mode == "r":
-            source = open_source(location, **options)
+            source = open_source(location if remote else self.name, **options)
             self._session = ReadSession(
                 ItarReader(source, index_tail_read_size, verify_reads=verify_reads)
             )
         else:
             self._session = WriteSession(
                 ItarWriter(
-                    location,
+                    location if remote else self.name,
                     mode,
                     digests=digests,
                     index_preset=index_preset,
@@ -129,14 +146,14 @@ class IndexedTarStore(RawAccess, Store):
 
     @property
     def path(self) -> Path:
-        """The local path.
+        """The local path, absolute.
 
         Raises:
             ItarOptionError: the archive is not a local file.
         """
         if is_remote(self._location):
             raise ItarOptionError(f"{self.name}: is not a local file")
-        return Path(self.name)
+        return Path(self._location)
 
     @property
     def _supports_sync_io(self) -> bool:
@@ -180,7 +197,7 @@ class IndexedTarStore(RawAccess, Store):
         if not isinstance(value, type(self)) or self.read_only != value.read_only:
             return False
         if self.mode == value.mode == "r":
-            return _absolute(self._location) == _absolute(value._location)
+            return self._location == value._location
         return self._session is value._session
 
     __hash__ = None  # type: ignore[assignment]
@@ -189,7 +206,8 @@ class IndexedTarStore(RawAccess, Store):
         return self.name if "://" in self.name else f"itar://{self.name}"
 
     def __repr__(self) -> str:
-        return f"IndexedTarStore('{self}', mode={self.mode!r})"
+        closed = " (closed)" if self._session.closed else ""
+        return f"IndexedTarStore({self.name!r}, mode={self.mode!r}){closed}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.mode != "r":
@@ -398,10 +416,6 @@ class IndexedTarStore(RawAccess, Store):
 
 def _reopen(cls: type[IndexedTarStore], path: str, options: dict[str, Any]) -> IndexedTarStore:
     return cls(path, "r", **options)
-
-
-def _absolute(location: str) -> str:
-    return location if is_remote(location) else str(Path(local_path(location)).absolute())
 
 
 def _bytes_of(value: Buffer) -> memoryview:

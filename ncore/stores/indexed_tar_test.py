@@ -17,14 +17,17 @@ from zarr.core.buffer import cpu, default_buffer_prototype
 from ncore.itar.errors import (
     ItarChangedError,
     ItarClosedError,
+    ItarError,
     ItarKeyError,
     ItarNotFoundError,
+    ItarOptionError,
     ItarReadOnlyError,
 )
 from ncore.itar.reader import ItarReader
 from ncore.itar.writer import ItarWriter
 from ncore.stores.errors import ConsolidatedMetadataError, ConsolidatedMetadataWarning
 from ncore.stores.indexed_tar import IndexedTarStore
+from ncore.stores.recovery import recover_archive
 
 
 def make(path: Path, zarr_format: int = 3) -> Path:
@@ -295,6 +298,104 @@ def test_after_close(tmp_path: Path) -> None:
         reader.read("x/n/c/0/0")
     with pytest.raises(ItarNotFoundError, match="no such file"):
         IndexedTarStore(tmp_path / "no.itar")
+    # Nor what was read with the index, nor what was decoded already.
+    reader = IndexedTarStore(path)
+    array = zarr.open_group(reader, mode="r")["x/n"]
+    assert array[0, 0] == 0
+    reader.close()
+    reader.close()
+    with pytest.raises(ItarClosedError, match="closed; open it again"):
+        array[0, 0]
+    with pytest.raises(ItarClosedError):
+        zarr.open_group(reader, mode="r")
+    with pytest.raises(ItarClosedError):
+        reader.view("x/n/c/0/0")
+
+
+def test_repr_is_what_one_would_type(tmp_path: Path) -> None:
+    path = make(tmp_path / "f.itar")
+    store = IndexedTarStore(path)
+    assert eval(repr(store)) == store
+    store.close()
+    assert repr(store) == f"IndexedTarStore('{path}', mode='r') (closed)"
+    writer = IndexedTarStore(path, "w")
+    assert repr(writer) == f"IndexedTarStore('{path}', mode='w')"
+    writer.discard()
+    assert repr(writer).endswith(" (closed)")
+
+
+def test_a_relative_path_is_what_it_was_when_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(Path("f.itar"))
+    store = IndexedTarStore("f.itar")
+    pickled = pickle.dumps(store)
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir("sub")
+    assert store.path == tmp_path / "f.itar"
+    assert pickle.loads(pickled) == store == IndexedTarStore(tmp_path / "f.itar")
+    store.reload_resources()
+    with store.with_read_only(False) as writable:
+        zarr.open_group(writable, mode="r+").attrs["a"] = 2
+    assert zarr.open_group(IndexedTarStore("../f.itar"), mode="r").attrs["a"] == 2
+    assert os.listdir(tmp_path / "sub") == []  # noqa: PTH208
+
+
+def test_options_that_cannot_be(tmp_path: Path) -> None:
+    path = make(tmp_path / "f.itar")
+    for options, why in (
+        ({"mode": "rw"}, r"mode 'rw' is none of r, r\+, a, w, x"),
+        ({"read_only": True}, "read_only is said by the mode"),
+        ({"index_tail_read_size": -5}, "index_tail_read_size=-5"),
+        ({"mode": "w", "digests": "md5"}, "digests='md5'"),
+        ({"mode": "w", "index_preset": 11}, "index_preset=11"),
+    ):
+        with pytest.raises(ItarOptionError, match=why):
+            IndexedTarStore(path, **options)  # type: ignore[arg-type]
+    for location in (os.fsencode(path), 7):
+        with pytest.raises(ItarOptionError, match="give the location as text"):
+            IndexedTarStore(location)  # type: ignore[arg-type]
+    with pytest.raises(ItarOptionError, match=r"give its path: f\.itar"):
+        IndexedTarStore("itar://f.itar")
+
+
+@pytest.mark.parametrize("key", ["/a", "../a", "a//b", "a/../b", "./a", "a/", "a\nb"])
+def test_keys_that_no_directory_could_hold(tmp_path: Path, key: str) -> None:
+    with IndexedTarStore(tmp_path / "f.itar", "w") as store:
+        with pytest.raises(ItarError, match="cannot be a key of a zarr"):
+            store.write(key, b"1")
+        with pytest.raises(ItarError, match="cannot be a key of a zarr"):
+            store.write_stream(key, [b"1"], 1)
+        assert store.keys() == []
+
+
+def test_closing_that_failed_half_way_is_not_taken_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = IndexedTarStore(tmp_path / "f.itar", "w")
+    zarr.create_group(store).create_array("n", data=np.arange(10))
+
+    def fail(writer: ItarWriter, key: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ItarWriter, "write_deferred", fail)
+        with pytest.raises(OSError, match="No space"):
+            store.close()
+    with pytest.raises(ItarClosedError, match="failed before"):
+        store.close()
+    assert not (tmp_path / "f.itar").exists()
+    recover_archive(tmp_path / "f.itar", tmp_path / "f.itar")
+    found = zarr.open_group(IndexedTarStore(tmp_path / "f.itar"), mode="r")
+    assert list(found["n"][:]) == list(range(10))
+
+
+def test_a_view_of_a_file_that_was_cut(tmp_path: Path) -> None:
+    store = IndexedTarStore(make(tmp_path / "f.itar"))
+    os.truncate(store.path, 1000)
+    with pytest.raises(ItarChangedError, match="has been cut since"):
+        store.view("x/n/c/0/0")
 
 
 def test_a_view_does_not_close_its_store(tmp_path: Path) -> None:

@@ -56,7 +56,12 @@ class RawAccess:
     def write(self, key: str, data: bytes | bytearray | memoryview) -> None:
         """Store a value.
 
+        Args:
+            key: a relative path without empty, ``.`` and ``..`` components.
+            data: the value.
+
         Raises:
+            ItarError: that cannot be a key.
             ItarReadOnlyError: the store is not open for writing.
         """
         self._writing().set(key, data)
@@ -128,7 +133,13 @@ class RawAccess:
 
     @property
     def dead_bytes(self) -> int:
-        """Bytes of a finished archive's tar part that belong to no key."""
+        """Bytes of the tar part that belong to no key.
+
+        While writing: those that the archive will have once it is closed. They are of values
+        that were there before and have been replaced or deleted since.
+        """
+        if isinstance(self._session, WriteSession):
+            return self._session.writer.dead_bytes
         return self.reader.dead_bytes
 
     def reload_resources(self) -> None:

@@ -9,7 +9,9 @@ import asyncio
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
+from typing import NoReturn
 
+from ncore.itar.errors import ItarClosedError
 from ncore.itar.reader import ItarReader
 from ncore.itar.remote import RemoteSource
 from ncore.stores import documents
@@ -37,6 +39,11 @@ class ReadSession:
         self.reader = reader
         # The root's document under its logical name, where only the CBOR is a member.
         self._virtual_root = ROOT_V3_CBOR in reader and ROOT_V3 not in reader
+
+    @property
+    def closed(self) -> bool:
+        """Whether it can no longer be read."""
+        return isinstance(self.reader, _ClosedReader)
 
     @property
     def is_remote(self) -> bool:
@@ -115,8 +122,13 @@ class ReadSession:
         return members.size(low, high)
 
     def close(self) -> None:
-        """Free the archive."""
-        self.reader.close()
+        """Free the archive. Reads under way in other threads end as they would have."""
+        if not self.closed:
+            reader, self.reader = self.reader, _ClosedReader(self.reader.name)
+            reader.close()
+            for cached in ("_members", "_sorted_keys", "_v3", "_root_json", "_stated_v2",
+                           "_keys_v2", "_trusted_v2", "_consolidated_v2_json"):  # fmt: skip
+                self.__dict__.pop(cached, None)
 
     @cached_property
     def _members(self) -> IndexKeys:
@@ -238,6 +250,23 @@ class ReadSession:
             ConsolidatedMetadataWarning,
             stacklevel=2,
         )
+
+
+class _ClosedReader(ItarReader):
+    """What a session has in place of its reader once it is closed: every use says so."""
+
+    def __init__(self, name: str) -> None:
+        self._closed_name = name
+
+    def __getattr__(self, attribute: str) -> NoReturn:
+        raise ItarClosedError(f"{self._closed_name}: the store is closed; open it again")
+
+    @property
+    def name(self) -> str:  # docstring inherited
+        return self._closed_name
+
+    def __contains__(self, key: object) -> bool:
+        raise ItarClosedError(f"{self._closed_name}: the store is closed; open it again")
 
 
 class _Renamed(Sequence[str]):

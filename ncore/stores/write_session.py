@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from ncore.itar.errors import ItarError
 from ncore.itar.files import Buffer
 from ncore.itar.reader import ItarReader
+from ncore.itar.safe_path import is_unsafe, path_problem
 from ncore.itar.writer import ItarWriter
 from ncore.stores import documents
 from ncore.stores.documents import ROOT_V3, ROOT_V3_CBOR
@@ -32,6 +33,11 @@ class WriteSession:
                 raise
             writer.changed = False  # only in memory so far
         self._keys = ChangingKeys(writer.keys())
+
+    @property
+    def closed(self) -> bool:
+        """Whether it can no longer be written."""
+        return self.writer.closed
 
     # What every session offers
 
@@ -75,6 +81,8 @@ class WriteSession:
         """Store a value; a metadata document is only remembered."""
         with self._lock:
             new = key not in self.writer
+            if new:
+                self._check_key(key)
             if documents.is_document(key):
                 self.writer.defer(key, bytes(data))
             else:
@@ -95,6 +103,8 @@ class WriteSession:
             return
         with self._lock:
             new = key not in self.writer
+            if new:
+                self._check_key(key)
             self.writer.set_stream(key, pieces, size)
             if new:
                 self._keys.add(key)
@@ -132,15 +142,25 @@ class WriteSession:
                 self.writer.delete(key)
             self._keys = ChangingKeys([*keys[:low], *keys[high:]])
 
+    def _check_key(self, key: str) -> None:
+        # What no directory could hold, no directory can be made of (`unpack`).
+        if is_unsafe(key):
+            raise ItarError(
+                f"{self.writer.path}: {key!r} cannot be a key of a zarr: {path_problem(key)}"
+            )
+
     # Ending
 
     def close(self) -> None:
         """Write the documents and publish the archive."""
         with self._lock:
-            if self.writer.closed:
-                return
-            if self.writer.changed:
-                write_documents(self.writer)
+            if self.writer.changed and not self.writer.closed:
+                try:
+                    write_documents(self.writer)
+                except BaseException:
+                    # Half of the documents are members by now: this cannot be tried again.
+                    self.writer.give_up()
+                    raise
             self.writer.close()
 
     def discard(self) -> None:

@@ -39,7 +39,7 @@ class TestIndexedTarStore(StoreTests[IndexedTarStore, cpu.Buffer]):
         store._session.set(key, value.to_bytes())
 
     def test_store_repr(self, store: IndexedTarStore) -> None:
-        assert repr(store) == f"IndexedTarStore('itar://{store.path}', mode='w')"
+        assert repr(store) == f"IndexedTarStore('{store.path}', mode='w')"
 
     def test_store_supports_writes(self, store: IndexedTarStore) -> None:
         assert store.supports_writes
