@@ -44,7 +44,7 @@ def open_source(location: str, storage_options: Mapping[str, Any] | None = None)
 
     Args:
         location: a directory, an ``.itar``, ``.zip`` or ``.ozx`` file, or the URL of one
-            (``.itar``) or of a prefix (``s3://``, ``gs://``, ``az://``, ``http(s)://``).
+            or of a prefix (``s3://``, ``gs://``, ``az://``, ``http(s)://``).
         storage_options: for remote ones, by their usual names.
 
     Raises:
@@ -66,13 +66,12 @@ def open_source(location: str, storage_options: Mapping[str, Any] | None = None)
 
 
 def _open_remote(url: str, suffix: str, options: Mapping[str, Any]) -> Source:
-    if suffix == ".itar":
+    if suffix == ".itar" or suffix in ZIP_SUFFIXES:
         try:
-            return ItarSource(itar_location.open_source(url, **options), redact(url))
+            there = itar_location.open_source(url, **options)
         except ItarError as error:
             raise SourceError(str(error)) from error
-    if suffix in ZIP_SUFFIXES:
-        raise SourceError(f"{redact(url)}: download the zip first; only .itar is read from afar")
+        return (ItarSource if suffix == ".itar" else ZipSource)(there, redact(url))
     if scheme_of(url) not in OBJECT_SCHEMES:
         raise SourceError(f"{redact(url)}: a zarr is read from s3://, gs://, az:// or http(s)://")
     from ncore.convert.source_object import ObjectSource, WebSource

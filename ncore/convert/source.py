@@ -2,11 +2,16 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ncore.convert.errors import SourceError
+
+_REQUESTS = 16
+_AHEAD_BYTES = 128 << 20
 
 
 class Source(ABC):
@@ -14,9 +19,11 @@ class Source(ABC):
 
     Attributes:
         name: what the user called it, for messages.
+        remote: whether each reading waits for a network.
     """
 
     name: str
+    remote: bool = False
 
     @property
     def local_path(self) -> Path | None:
@@ -34,6 +41,32 @@ class Source(ABC):
         Raises:
             KeyError: there is nothing under it.
         """
+
+    def read_in_order(self, keys: Iterable[str]) -> Iterator[bytes | memoryview]:
+        """The bytes under each key; of a remote store, those to come are fetched meanwhile."""
+        if not self.remote:
+            yield from map(self.read, keys)
+            return
+        sizes = self.entries()
+        waiting: deque[tuple[Future[bytes | memoryview], int]] = deque()
+        ahead = 0
+        with ThreadPoolExecutor(_REQUESTS) as pool:
+            try:
+                for key in keys:
+                    size = sizes[key]
+                    while waiting and (
+                        len(waiting) >= 2 * _REQUESTS or ahead + size > _AHEAD_BYTES
+                    ):
+                        future, fetched = waiting.popleft()
+                        ahead -= fetched
+                        yield future.result()
+                    waiting.append((pool.submit(self.read, key), size))
+                    ahead += size
+                while waiting:
+                    yield waiting.popleft()[0].result()
+            finally:
+                for future, _ in waiting:
+                    future.cancel()
 
     @abstractmethod
     def identity(self) -> Any:

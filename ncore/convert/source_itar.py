@@ -27,6 +27,7 @@ class ItarSource(Source):
         except (ItarError, OSError) as error:
             raise SourceError(str(error)) from error
         self._entries: dict[str, int] | None = None
+        self.remote = not self.local
 
     @property
     def local(self) -> bool:

@@ -26,6 +26,8 @@ T = TypeVar("T")
 class ObjectSource(Source):
     """Every object below a URL's prefix."""
 
+    remote = True
+
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
         self.name = redact(url)
         self.store = open_prefix(url, options)

@@ -25,6 +25,7 @@ from ncore.stores.replaceable import replaceable_directory
 
 _NAME_MAX = 255
 _SHARE = 64  # entries that are worth a thread's while
+_REQUESTS = 16  # at once, of a remote source
 _BYTES_PER_CHARACTER = 4  # of UTF-8, at most
 
 
@@ -181,8 +182,9 @@ class DirectoryTarget(Target):
             return sum(sizes[there] for _, there in items)
 
         items = list(keys.items())
-        with ThreadPoolExecutor(self._jobs) as pool:
-            yield from pool.map(some, (items[i : i + _SHARE] for i in range(0, len(items), _SHARE)))
+        share = 1 if source.remote else _SHARE
+        with ThreadPoolExecutor(max(self._jobs, _REQUESTS if source.remote else 1)) as pool:
+            yield from pool.map(some, (items[i : i + share] for i in range(0, len(items), share)))
 
     def _make_folder(self, key: str) -> None:
         folder = key.rpartition("/")[0]

@@ -60,12 +60,14 @@ class ItarTarget(ArchiveTarget):
         writer = self._open()
         sizes = source.entries()
         done = 0
+        local = source.reader if isinstance(source, ItarSource) and source.local else None
+        payloads = source.read_in_order(keys.values())
         for here, there in keys.items():
-            if isinstance(source, ItarSource) and source.local:
+            if local is not None:
                 # Payload and stored checksums, from the mapped file to the new one.
-                writer.copy_from(source.reader, there, here)
+                writer.copy_from(local, there, here)
             else:
-                writer.set(here, source.read(there))
+                writer.set(here, next(payloads))
             done += sizes[there]
             if done >= _REPORT_BYTES:
                 progress(done)

@@ -1,13 +1,14 @@
 """A v3 store under a prefix of an object store.
 
 Objects cannot be renamed together, so what makes the prefix a zarr, the root's
-``zarr.json``, is written last, after everything below it was verified. A journal
-object beside the others lets another machine continue.
+``zarr.json``, is written last, after everything below it was verified. Where
+something is to be replaced, the new store is first written and verified under
+``.ncore-converting/`` inside the prefix; only then it is copied, inside the
+object store, over the old one. A journal object lets another machine continue.
 """
 
-import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,7 +18,7 @@ from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import ObjectStore, WrapperStore
 
-from ncore.convert.errors import TargetError, TargetExistsError
+from ncore.convert.errors import ResumeError, TargetError, TargetExistsError
 from ncore.convert.source import Source
 from ncore.convert.target import REPLACES, Target
 from ncore.convert.target_place import check_urls_apart
@@ -25,8 +26,14 @@ from ncore.itar.object_url import open_prefix, redact
 from ncore.stores.documents import inline_consolidated
 from ncore.stores.pack_source import holds_zarr
 
-JOURNAL = ".ncore-converting.jsonl"
+STAGE = ".ncore-converting"
+JOURNAL = f"{STAGE}.jsonl"
+STAGED_JOURNAL = f"{STAGE}/journal.jsonl"
 _REQUESTS = 16
+_DELETED_AT_ONCE = 1000
+_SWITCHING = {"switching": True}
+# Without these a prefix is no zarr to any reader.
+_ROOTS = ("zarr.json", ".zgroup", ".zarray", ".zmetadata", "zarr.cbor.xz")
 
 
 class ObjectTarget(Target):
@@ -37,21 +44,24 @@ class ObjectTarget(Target):
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
         self.name = redact(url)
         self.store = open_prefix(url, options)
+        self._stage = open_prefix(f"{url.rstrip('/')}/{STAGE}", options)
         self._records: list[Any] = []
         self._root = b""
         self._nodes: dict[str, bytes] = {}
-        self._overwriting = False
+        self._at = ""  # where the new store is written: here, or below STAGE
 
     def exists(self) -> bool:
         keys = self._keys()
-        return bool(keys) and JOURNAL not in keys
+        return JOURNAL not in keys and any(not _is_staged(key) for key in keys)
 
     def check_place(self, source: Source, overwrite: bool) -> str:
         check_urls_apart(source, self.name)
-        keys = self._keys()
+        every = self._keys()
+        keys = [key for key in every if not _is_staged(key)]
         if not keys or JOURNAL in keys:
             return ""
-        if not holds_zarr(dict.fromkeys(keys, 0)):
+        # An interrupted replacement begins by taking the root's documents away.
+        if STAGED_JOURNAL not in every and not holds_zarr(dict.fromkeys(keys, 0)):
             raise TargetExistsError(
                 f"{self.name}: holds {len(keys)} objects and no zarr begins there, so it is not "
                 f"replaced; name the new zarr below it ({self.name.rstrip('/')}/NAME.zarr)"
@@ -61,17 +71,22 @@ class ObjectTarget(Target):
         return f"a zarr of {len(keys)} objects"
 
     def read_journal(self) -> list[Any]:
-        try:
-            raw = bytes(obstore.get(self.store, JOURNAL).bytes())
-        except FileNotFoundError:
-            return []
-        self._records = [json.loads(line) for line in raw.splitlines()]
-        return list(self._records)
+        for journal in (JOURNAL, STAGED_JOURNAL):
+            try:
+                raw = bytes(obstore.get(self.store, journal).bytes())
+            except FileNotFoundError:
+                continue
+            except (BaseError, OSError) as error:
+                raise TargetError(f"{self.name}: {_reason(error)}") from None
+            self._at = "" if journal == JOURNAL else f"{STAGE}/"
+            self._records = [json.loads(line) for line in raw.splitlines()]
+            break
+        return [record for record in self._records if record != _SWITCHING]
 
     def append_journal(self, record: Any) -> None:
         self._records.append(record)
         lines = "".join(json.dumps(line) + "\n" for line in self._records)
-        self._put(JOURNAL, lines.encode())
+        self._put(STAGED_JOURNAL if self._at else JOURNAL, lines.encode())
 
     def begin(
         self, documents: Mapping[str, dict[str, Any]], state: Any, consolidated: bool
@@ -85,48 +100,75 @@ class ObjectTarget(Target):
             f"{path}/zarr.json": json.dumps(document, indent=2).encode()
             for path, document in nodes.items()
         }
-        if state is None:
-            self._records = []
-            # The root's document first: from then on it is no zarr any more.
-            stale = sorted(self._keys(), key=lambda key: key not in ("zarr.json", ".zgroup"))
-            for start in range(0, len(stale), 1000):
-                obstore.delete(self.store, stale[start : start + 1000])
-        return state is not None
+        if state is not None:
+            return True
+        if _SWITCHING in self._records:
+            raise ResumeError(
+                f"{self.name}: another conversion was interrupted while it replaced what is there; "
+                "finish that one first, with its own source and options, or remove the prefix"
+            )
+        self._records = []
+        keys = self._keys()
+        unfinished = JOURNAL in keys  # then all that is here was made by that run
+        self._delete(key for key in keys if unfinished or _is_staged(key))
+        replacing = not unfinished and any(not _is_staged(key) for key in keys)
+        self._at = f"{STAGE}/" if replacing else ""
+        return False
 
     def write(self, key: str, data: bytes | memoryview) -> None:
-        self._put(key, bytes(data))
+        self._put(self._at + key, bytes(data))
 
     def copy(
         self, source: Source, keys: Mapping[str, str], progress: Callable[[int], None]
     ) -> None:
         def one(item: tuple[str, str]) -> None:
             data = source.read(item[1])
-            self._put(item[0], bytes(data))
+            self.write(item[0], data)
             progress(len(data))
 
-        with ThreadPoolExecutor(_REQUESTS) as pool:
-            for _ in pool.map(one, keys.items(), chunksize=1):
-                pass
+        _all_at_once(one, keys.items())
 
     def checkpoint(self) -> Any:
         return {}  # what was put is stored
 
     def finish(self) -> None:
-        with ThreadPoolExecutor(_REQUESTS) as pool:
-            for _ in pool.map(lambda item: self._put(*item), self._nodes.items()):
-                pass
+        _all_at_once(lambda item: self.write(*item), self._nodes.items())
 
     def staged(self) -> Store:
-        return _WithRoot(ObjectStore(self.store, read_only=True), self._root)
+        store = self._stage if self._at else self.store
+        return _WithRoot(ObjectStore(store, read_only=True), self._root)
 
     def publish(self, overwrite: bool) -> None:
+        if self._at:
+            self._switch()
         self._put("zarr.json", self._root)
-        with contextlib.suppress(FileNotFoundError):
-            obstore.delete(self.store, JOURNAL)
+        if self._at:
+            # The journal goes first: what is staged is of no use without it.
+            self._delete([STAGED_JOURNAL])
+            self._delete(key for key in self._keys() if _is_staged(key))
+        else:
+            self._delete([JOURNAL])
+
+    def _switch(self) -> None:
+        """Replace the old store by the staged one; repeated from the start if interrupted."""
+        self.append_journal(_SWITCHING)
+        keys = self._keys()
+        new = {key.removeprefix(self._at) for key in keys if key.startswith(self._at)}
+        new.discard(STAGED_JOURNAL.removeprefix(self._at))
+        old = {key for key in keys if not _is_staged(key)}
+        self._delete(old & {*_ROOTS})
+        self._delete(old - new - {*_ROOTS})
+
+        def move(key: str) -> None:
+            try:
+                obstore.copy(self.store, self._at + key, key, overwrite=True)
+            except (BaseError, OSError) as error:
+                raise TargetError(f"{self.name}/{key}: {_reason(error)}") from None
+
+        _all_at_once(move, new)
 
     def discard(self) -> None:
-        for key in self._keys():
-            obstore.delete(self.store, key)
+        self._delete(key for key in self._keys() if not self._at or _is_staged(key))
 
     def release(self) -> None:
         pass
@@ -143,6 +185,17 @@ class ObjectTarget(Target):
         except (BaseError, OSError) as error:
             raise TargetError(f"{self.name}/{key}: {_reason(error)}") from None
 
+    def _delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; the documents that make a zarr of them first."""
+        doomed = sorted(keys, key=lambda key: key not in _ROOTS)
+        try:
+            for start in range(0, len(doomed), _DELETED_AT_ONCE):
+                obstore.delete(self.store, doomed[start : start + _DELETED_AT_ONCE])
+        except FileNotFoundError:
+            pass
+        except (BaseError, OSError) as error:
+            raise TargetError(f"{self.name}: cannot delete: {_reason(error)}") from None
+
 
 class _WithRoot(WrapperStore[ObjectStore[Any]]):
     """A store whose root's document is not written yet."""
@@ -157,6 +210,16 @@ class _WithRoot(WrapperStore[ObjectStore[Any]]):
         if key == "zarr.json":
             return prototype.buffer.from_bytes(self._root)
         return await super().get(key, prototype, byte_range)
+
+
+def _is_staged(key: str) -> bool:
+    return key.startswith(f"{STAGE}/")
+
+
+def _all_at_once(work: Callable[[Any], None], items: Iterable[Any]) -> None:
+    with ThreadPoolExecutor(_REQUESTS) as pool:
+        for _ in pool.map(work, items, chunksize=1):
+            pass
 
 
 def _reason(error: BaseException) -> str:

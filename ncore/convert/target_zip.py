@@ -66,8 +66,7 @@ class ZipTarget(ArchiveTarget):
     def copy(
         self, source: Source, keys: Mapping[str, str], progress: Callable[[int], None]
     ) -> None:
-        for here, there in keys.items():
-            data = source.read(there)
+        for here, data in zip(keys, source.read_in_order(keys.values()), strict=True):
             self.write(here, data)
             progress(len(data))
 

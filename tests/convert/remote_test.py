@@ -1,6 +1,8 @@
 """Sources and targets in object stores and behind web servers."""
 
+import io
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,11 @@ import zarr
 from zarr.storage import ObjectStore
 
 from ncore.convert.conversion import convert, convert_store
-from ncore.convert.errors import SourceError, TargetError, TargetExistsError
+from ncore.convert.errors import ResumeError, SourceError, TargetError, TargetExistsError
 from ncore.convert.options import ConvertOptions
 from ncore.convert.relayout import Layout
 from ncore.convert.source import DirectorySource
-from ncore.convert.target_object import JOURNAL, ObjectTarget
+from ncore.convert.target_object import JOURNAL, STAGE, STAGED_JOURNAL, ObjectTarget
 from ncore.itar.location import open_source
 from ncore.itar.object_url import open_prefix
 from ncore.itar.reader import ItarReader
@@ -122,6 +124,118 @@ def test_an_interrupted_upload_is_continued_and_no_zarr_meanwhile(
     assert report.resumed == 2
     assert len([k for keys in copied for k in keys]) == sum(a.chunks for a in report.arrays)
     _check(zarr.open_group(ObjectStore(open_prefix(url, s3)), mode="r", zarr_format=3))
+
+
+def _content(url: str, s3: dict) -> dict[str, bytes]:
+    store = open_prefix(url, s3)
+    return {key: bytes(obstore.get(store, key).bytes()) for key in _keys(url, s3)}
+
+
+@pytest.mark.parametrize("step", ["copy", "finish", "verify", "switch", "put root", "clean"])
+def test_what_is_replaced_stays_until_the_new_is_complete(
+    old: Path, s3: dict, tmp_path: Path, monkeypatch, step: str
+) -> None:
+    url = f"s3://bucket/replaced-{step}.zarr"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        zarr.create_array(tmp_path / "before", data=np.arange(7), chunks=(3,), zarr_format=2)
+        convert(str(tmp_path / "before"), url, ConvertOptions(storage_options=s3))
+    before = _content(url, s3)
+    replacing = ConvertOptions(storage_options=s3, overwrite=True)
+
+    def stop(*args: object, **kwargs: object) -> None:
+        raise _Stop
+
+    with monkeypatch.context() as patched:
+        if step in ("copy", "finish"):
+            patched.setattr(ObjectTarget, step, stop)
+        elif step == "verify":
+            patched.setattr("ncore.convert.conversion.verify_store", stop)
+        elif step == "switch":
+            patched.setattr("ncore.convert.target_object.obstore.copy", stop)
+        else:
+            put, delete = ObjectTarget._put, ObjectTarget._delete
+
+            def stop_at_root(self, key, data):
+                put(self, key, data) if key != "zarr.json" else stop()
+
+            def stop_at_cleaning(self, keys):
+                delete(self, keys) if keys != [STAGED_JOURNAL] else stop()
+
+            name = "_put" if step == "put root" else "_delete"
+            patched.setattr(
+                ObjectTarget, name, stop_at_root if name == "_put" else stop_at_cleaning
+            )
+        with pytest.raises(_Stop):
+            convert(str(old), url, replacing)
+    now = _content(url, s3)
+    if step in ("copy", "finish", "verify"):
+        assert {key: now.get(key) for key in before} == before
+        with pytest.raises(TargetExistsError):
+            convert(str(old), url, ConvertOptions(storage_options=s3))
+    else:
+        assert ("zarr.json" in now) == (step == "clean")
+        assert f"{STAGE}/a/9" in now  # complete, though not in its place
+        with pytest.raises(ResumeError, match="finish that one first"):
+            convert(str(tmp_path / "before"), url, replacing)
+    convert(str(old), url, replacing)
+    after = _keys(url, s3)
+    assert not [key for key in after if key.startswith(STAGE)]
+    assert not (set(before) - {"zarr.json"}) & after
+    _check(zarr.open_group(ObjectStore(open_prefix(url, s3)), mode="r", zarr_format=3))
+
+
+def _zipped(old: Path, compression: int) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", compression) as archive:
+        for file in sorted(old.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(old))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_behind_a_url(old: Path, s3: dict, tmp_path: Path, compression: int) -> None:
+    data = _zipped(old, compression)
+    members = len(zipfile.ZipFile(io.BytesIO(data)).infolist())
+    with RangeServer({"data/old.zarr.zip": data}) as server:
+        convert(f"{server.url}/data/old.zarr.zip", str(tmp_path / "new.zarr"))
+        _check(zarr.open_group(tmp_path / "new.zarr", mode="r"))
+        server.requests.clear()
+        convert(
+            f"{server.url}/data/old.zarr.zip",
+            str(tmp_path / "new.zarr.itar"),
+            ConvertOptions(verify="none"),
+        )
+        assert len(server.requests) <= members + 2
+    for name in ("old.zarr.zip", "old.ozx"):
+        obstore.put(open_prefix("s3://bucket/zips", s3), name, data)
+        convert(
+            f"s3://bucket/zips/{name}",
+            str(tmp_path / f"from-{name}.zarr"),
+            ConvertOptions(storage_options=s3),
+        )
+        _check(zarr.open_group(tmp_path / f"from-{name}.zarr", mode="r"))
+    convert(
+        "s3://bucket/zips/old.ozx/g", str(tmp_path / "g.zarr"), ConvertOptions(storage_options=s3)
+    )
+    assert [*zarr.open_group(tmp_path / "g.zarr", mode="r")] == ["b"]
+    with pytest.raises(SourceError, match=r"absent\.zip"):
+        convert(
+            "s3://bucket/zips/absent.zip", str(tmp_path / "x"), ConvertOptions(storage_options=s3)
+        )
+
+
+def test_a_damaged_zip_behind_a_url(old: Path, tmp_path: Path) -> None:
+    data = bytearray(_zipped(old, zipfile.ZIP_STORED))
+    info = zipfile.ZipFile(io.BytesIO(data)).getinfo("a/3")
+    data[info.header_offset + 30 + len("a/3") + 2] ^= 0xFF
+    with (
+        RangeServer({"old.zip": bytes(data)}) as server,
+        pytest.raises(SourceError, match=r"'a/3'.*checksum"),
+    ):
+        convert(f"{server.url}/old.zip", str(tmp_path / "new.zarr"))
+    assert not (tmp_path / "new.zarr").exists()
 
 
 def test_shards_into_a_bucket(old: Path, s3: dict) -> None:
