@@ -31,6 +31,6 @@ def lazy_exports(
         return value
 
     def dir_() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *exports})
+        return sorted(exports)
 
     return getattr_, dir_, sorted(exports)

@@ -20,62 +20,21 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from absl import app
-from absl.flags import argparse_flags
 
+from ncore.cli.argument_parser import ArgumentParser as ArgumentParser
 from ncore.cli.exit_codes import DONE as DONE
 from ncore.cli.exit_codes import FAILED as FAILED
 from ncore.cli.exit_codes import INTERRUPTED as INTERRUPTED
 from ncore.cli.exit_codes import WRONG_USAGE as WRONG_USAGE
-from ncore.cli.output import Output
+from ncore.cli.output import Output, take_any_text
 from ncore.cli.paths import enter_working_directory
 from ncore.errors import NcoreError
 
 
 class UsageError(NcoreError, ValueError):
     """The flags contradict each other or one has an impossible value: exit code 2."""
-
-
-class _HelpFormatter(argparse.HelpFormatter):
-    """Fills paragraphs to the terminal's width, and leaves examples as they are written."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        if text.startswith("example:"):
-            return "".join(f"{indent}{line}" for line in text.splitlines(keepends=True))
-        return "\n\n".join(
-            super(_HelpFormatter, self)._fill_text(paragraph, width, indent)
-            for paragraph in text.split("\n\n")
-        )
-
-    def _format_action_invocation(self, action: argparse.Action) -> str:
-        # The value once, as from Python 3.13 on, not behind each name of the option.
-        if not action.option_strings or action.nargs == 0:
-            return super()._format_action_invocation(action)
-        value = self._format_args(action, self._get_default_metavar_for_optional(action))
-        return f"{', '.join(action.option_strings)} {value}"
-
-
-class ArgumentParser(argparse_flags.ArgumentParser):
-    """argparse's parser over absl's flags, with an example in every ``--help``.
-
-    Args:
-        example: one or more command lines shown under the options.
-        kwargs: as for :class:`argparse.ArgumentParser`.
-    """
-
-    def __init__(self, *, example: str = "", **kwargs: Any) -> None:
-        if example:
-            lines = "\n".join(f"  {line}" for line in example.strip().splitlines())
-            kwargs.setdefault("epilog", f"example:\n{lines}")
-        kwargs.setdefault("formatter_class", _HelpFormatter)
-        # An abbreviation that works today is ambiguous once a flag is added.
-        kwargs.setdefault("allow_abbrev", False)
-        super().__init__(**kwargs)  # type: ignore[no-untyped-call]  # absl leaves it untyped
-        for action in self._actions:
-            if "--helpfull" in action.option_strings:
-                action.help = argparse.SUPPRESS  # of absl's own flags, which change nothing here
 
 
 def add_output_flags(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +54,8 @@ def run_command(
         make_parser: builds the parser; the parser (or the subparser that was
             chosen) has a default ``command``, called with the arguments and
             an :class:`Output`. What it returns is the exit code, ``None``
-            meaning 0.
+            meaning 0. A default ``interrupted`` is a list of what to say, besides
+            that, of a command that Ctrl-C ended.
         argv: the arguments after the program's name; ``None`` takes
             ``sys.argv[1:]``.
 
@@ -113,7 +73,12 @@ def run_command(
     def main(parsed: tuple[argparse.ArgumentParser, argparse.Namespace]) -> int:
         return _run(*parsed)
 
-    app.run(main, [sys.argv[0], *(sys.argv[1:] if argv is None else argv)], flags_parser=parse)
+    take_any_text()
+    try:
+        app.run(main, [sys.argv[0], *(sys.argv[1:] if argv is None else argv)], flags_parser=parse)
+    except KeyboardInterrupt:  # before the command began
+        Output().error("interrupted")
+        sys.exit(INTERRUPTED)
 
 
 def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
@@ -130,7 +95,7 @@ def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
         print(f"{parser.prog}: error: {error}\nSee {parser.prog} --help.", file=sys.stderr)
         return WRONG_USAGE
     except KeyboardInterrupt:
-        out.error("interrupted")
+        out.error("; ".join(["interrupted", *getattr(args, "interrupted", [])]))
         return INTERRUPTED
     except BrokenPipeError:
         # The reader (`head`) has seen enough. Python would complain once more

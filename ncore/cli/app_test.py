@@ -97,6 +97,56 @@ def test_interrupt_exits_130(capsys):
     assert capsys.readouterr().err == "error: interrupted\n"
 
 
+def test_interrupt_says_what_becomes_of_it(capsys):
+    assert _invoke(_raises(KeyboardInterrupt()), interrupted=["the same command goes on"]) == 130
+    assert capsys.readouterr().err == "error: interrupted; the same command goes on\n"
+
+
+def test_an_interrupt_before_the_command_begins_is_quiet(capsys):
+    def make_parser():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as exit_:
+        run_command(make_parser, [])
+    assert exit_.value.code == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    "locale",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    ],
+)
+def test_text_that_the_locale_lacks_is_escaped(locale):
+    script = (
+        "from ncore.cli.app import ArgumentParser, run_command, NcoreError\n"
+        "from ncore.cli.output import table\n"
+        "def command(args, out):\n"
+        "    out.result(None, 'a \\u2192 b')\n"
+        "    out.result(None, table('\\xe9', ['k\\u2192'], [['v\\u2192']]))\n"
+        "    out.warning('w \\u2192')\n"
+        "    raise NcoreError('e \\u2192')\n"
+        "def make():\n"
+        "    parser = ArgumentParser(prog='demo')\n"
+        "    parser.set_defaults(command=command)\n"
+        "    return parser\n"
+        "run_command(make, [])\n"
+    )
+    search = os.pathsep.join([str(Path(app.__file__).parents[2]), *sys.path])
+    child = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        env={"PYTHONPATH": search, "PATH": os.environ["PATH"], **locale},
+        check=False,
+    )
+    assert child.returncode == 1
+    assert child.stderr == b"warning: w \\u2192\nerror: e \\u2192\n"
+    assert child.stdout.startswith(b"a \\u2192 b\n")
+    assert b"v\\u2192" in child.stdout
+
+
 def test_help_shows_the_example(capsys):
     assert not _invoke(lambda args, out: None, ["--help"])
     assert "example:\n  ncore demo X" in capsys.readouterr().out

@@ -154,7 +154,13 @@ def make_parser() -> argparse.ArgumentParser:
         "are better left in the environment",
     )
     add_output_flags(parser)
-    parser.set_defaults(command=_convert)
+    parser.set_defaults(
+        command=_convert,
+        interrupted=[
+            "the same command goes on where it stopped; till then what is done lies beside the "
+            "target in hidden files, .NAME.ncore-*"
+        ],
+    )
     return parser
 
 

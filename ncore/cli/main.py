@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ncore import __version__
-from ncore.cli.exit_codes import DONE, WRONG_USAGE
+from ncore.cli.exit_codes import DONE, INTERRUPTED, WRONG_USAGE
 
 Run = Callable[[Sequence[str]], None]
 
@@ -57,9 +57,14 @@ def run(argv: Sequence[str] | None = None) -> None:
         argv: the arguments after the program's name; ``None`` takes ``sys.argv[1:]``.
 
     Raises:
-        SystemExit: always; 0 done, 1 failed, 2 wrong usage.
+        SystemExit: always; 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
-    sys.exit(_dispatch(list(sys.argv[1:] if argv is None else argv), COMMANDS))
+    try:
+        code = _dispatch(list(sys.argv[1:] if argv is None else argv), COMMANDS)
+    except KeyboardInterrupt:  # while a command was being imported
+        print("error: interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    sys.exit(code)
 
 
 def _dispatch(args: list[str], commands: dict[str, Command]) -> int:
@@ -68,7 +73,7 @@ def _dispatch(args: list[str], commands: dict[str, Command]) -> int:
     if args[:1] in (["--help"], ["-h"]):
         print(_help(commands))
         return DONE
-    if args[:1] == ["--version"]:
+    if args[:1] in (["--version"], ["-V"], ["version"]):
         print(f"ncore {__version__}")
         return DONE
     if not args:

@@ -1,6 +1,11 @@
 """Tests of the dispatch to commands."""
+# bazel: deps = ["//ncore:__main__"]
 
 import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,9 +58,31 @@ def test_an_unknown_command_that_resembles_none(calls, capsys):
     assert capsys.readouterr().err == "ncore: no command '0'. See ncore --help.\n"
 
 
+def test_an_interrupt_while_a_command_is_imported_is_quiet(monkeypatch, capsys):
+    def load():
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(COMMANDS, "zdemo", Command("Shows the way.", load))
+    assert _run(["zdemo"]) == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
+
+
+def test_python_m_ncore():
+    search = os.pathsep.join([str(Path(main.__file__).parents[2]), *sys.path])
+    child = subprocess.run(
+        [sys.executable, "-m", "ncore", "--version"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": search},
+        check=True,
+    )
+    assert child.stdout == f"ncore {__version__}\n"
+
+
 def test_version(capsys):
-    assert _run(["--version"]) == 0
-    assert capsys.readouterr().out == f"ncore {__version__}\n"
+    for argument in ("--version", "-V", "version"):
+        assert _run([argument]) == 0
+        assert capsys.readouterr().out == f"ncore {__version__}\n"
 
 
 def test_every_command_has_help_with_an_example(capsys):

@@ -6,6 +6,7 @@ sees results and errors only.
 """
 
 import argparse
+import io
 import json
 import os
 import re
@@ -141,6 +142,17 @@ class Output:
             transient=True,
             disable=not self.shows_progress,
         )
+
+
+def take_any_text() -> None:
+    """Make standard output and error take text that their encoding lacks, as escapes.
+
+    Where the locale is POSIX that is an arrow in a result already, and an error must
+    not become another one.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def label(text: str) -> str:

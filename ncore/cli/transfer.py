@@ -94,7 +94,9 @@ def _add_download(commands: Any) -> None:
         help="read a DANDI path as a glob over assets",
     )
     _add_effort(parser)
-    parser.set_defaults(command=_download)
+    parser.set_defaults(
+        command=_download, interrupted=["the same command goes on where it stopped"]
+    )
 
 
 def _add_upload(commands: Any) -> None:
@@ -135,7 +137,7 @@ def _add_upload(commands: Any) -> None:
         "(with --zarr-mode patch)",
     )
     _add_effort(parser)
-    parser.set_defaults(command=_upload)
+    parser.set_defaults(command=_upload, interrupted=["the same command goes on where it stopped"])
 
 
 def _add_ls(commands: Any) -> None:

@@ -54,6 +54,17 @@ def test_ncore_alone_imports_nothing():
     assert loaded("import ncore") == {"ncore"}
 
 
+def test_packages_are_attributes_and_nothing_else_is():
+    script = (
+        "import ncore\n"
+        "assert 'TYPE_CHECKING' not in dir(ncore)\n"
+        "for name in dir(ncore):\n"
+        "    assert getattr(ncore, name)\n"
+        "assert dir(ncore.stores) == sorted(ncore.stores.__all__)"
+    )
+    assert not loaded(script) & {*NEEDLESS, *FRAMEWORKS, *ZARR, "numpy", "absl"}
+
+
 @pytest.mark.parametrize("package", ["itar", "stores", "loaders", "data", "convert", "transfer"])
 def test_a_package_imports_nothing_but_itself(package):
     found = loaded(f"import ncore.{package}")

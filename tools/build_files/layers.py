@@ -32,6 +32,8 @@ TOPS = ("ncore", "tools", "tests", "benchmarks")
 def layer_of(module: str) -> str | None:
     """The layer that the dotted name `module` lies in; None outside ncore and on its ground."""
     parts = module.split(".")
+    if parts == ["ncore", "__main__"]:
+        return "cli"
     if parts[0] != "ncore" or len(parts) < 2 or parts[1] not in MAY_IMPORT:
         return None
     return parts[1]
@@ -48,7 +50,8 @@ def visibility(package: str) -> list[str]:
     if len(parts) == 1:
         return ["//visibility:public"]
     below = [layer for layer, above in MAY_IMPORT.items() if parts[1] in above]
-    return sorted(
+    main = ["//ncore:__pkg__"] if parts[1] == "cli" else []  # of ncore/__main__.py
+    return main + sorted(
         f"//{folder}:__subpackages__"
         for folder in (
             *(f"ncore/{layer}" for layer in (parts[1], *below)),
