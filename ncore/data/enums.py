@@ -17,7 +17,6 @@ class ResolvableEnum(IntEnum):
 class LabelSource(ResolvableEnum):
     """Where a label comes from."""
 
-    UNKNOWN = -1
     AUTOLABEL = 1
     """Made by a labelling algorithm."""
     EXTERNAL = 2
@@ -26,6 +25,7 @@ class LabelSource(ResolvableEnum):
     """Ground truth of a simulation."""
     GT_ANNOTATION = 4
     """Ground truth drawn by people."""
+    UNKNOWN = -1
 
 
 class FrameTimepoint(IntEnum):
@@ -55,7 +55,6 @@ class ReferencePolynomial(IntEnum):
 class LabelCategory(ResolvableEnum):
     """What kind of quantity an image label holds."""
 
-    UNKNOWN = -1
     DEPTH = 0
     FLOW = 1
     SEGMENTATION = 2
@@ -64,22 +63,23 @@ class LabelCategory(ResolvableEnum):
     MATERIAL = 5
     FEATURE = 6
     OTHER = 7
+    UNKNOWN = -1
 
 
 class LabelUnit(ResolvableEnum):
     """The unit of a label's values."""
 
-    UNKNOWN = -1
     METERS = 0
     PIXELS = 1
     UNITLESS = 2
+    UNKNOWN = -1
 
 
 class LabelEncoding(ResolvableEnum):
     """How a label's values are stored."""
 
-    UNKNOWN = -1
     RAW = 0
     """As an array of the schema's dtype, or of its quantised dtype."""
     IMAGE_ENCODED = 1
     """As the bytes of an image file."""
+    UNKNOWN = -1

@@ -268,6 +268,42 @@ def test_point_clouds_without_points(tmp_path: Path) -> None:
     assert loader.get_point_clouds_source("nothing").pcs_count == 0
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.float32(2.5),
+        np.str_("a name"),
+        np.array(7, ">u2"),
+        np.array("2026-01-01", "<M8[us]"),
+        np.zeros((0, 2), ">c16"),
+        np.array([["", "xyz"]]),
+        np.asfortranarray(np.arange(6).reshape(2, 3)),
+    ],
+)
+def test_generic_data_of_any_shape(tmp_path: Path, value: Any) -> None:
+    sequence = small.writer(tmp_path)
+    clouds = sequence.register_component_writer(
+        PointCloudsComponent.Writer, "map", coordinate_unit=PointCloud.CoordinateUnit.METERS
+    )
+    points = np.zeros((1, 3), np.float32)
+    clouds.store_pc(points, "world", small.START, generic_data={"x": value})
+    clouds.set_generic_data({"x": value})
+    camera = sequence.register_component_writer(CameraSensorComponent.Writer, "front")
+    times = small.frame_times(small.FRAME_ENDS[0])
+    camera.store_frame(small.encoded_image(1), "png", times, {"x": value}, {})
+    stores = SequenceComponentGroupsReader(sequence.finalize())
+    (reader,) = stores.open_component_readers(PointCloudsComponent.Reader).values()
+    camera_reader = stores.open_component_readers(CameraSensorComponent.Reader)["front"]
+    for found in (
+        reader.get_generic_data("x"),
+        reader.get_pc_generic_data(0, "x"),
+        camera_reader.get_frame_generic_data(small.FRAME_ENDS[0], "x"),
+    ):
+        assert found.shape == value.shape
+        assert found.dtype == value.dtype
+        np.testing.assert_array_equal(found, value)
+
+
 def test_sequence_without_poses_or_intrinsics_opens(tmp_path: Path) -> None:
     sequence = small.writer(tmp_path)
     camera = sequence.register_component_writer(CameraSensorComponent.Writer, "front")

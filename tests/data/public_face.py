@@ -45,7 +45,7 @@ def describe(value):
 def describe_class(cls):
     """Describe a class with what it inherits from classes of the package."""
     if issubclass(cls, enum.Enum):
-        return {"enum": {member.name: member.value for member in cls}, "members": members(cls)}
+        return {"enum": [[m.name, m.value] for m in cls], "members": members(cls)}
     return {"class": members(cls)}
 
 

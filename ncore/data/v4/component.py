@@ -25,6 +25,8 @@ GENERIC_DATA = "generic_data"
 def check_generic_data(data: Any, where: str) -> dict[str, npt.NDArray[Any]]:
     """Return ``data`` if it maps names that zarr nodes can have to arrays.
 
+    NumPy scalars become arrays without dimensions, as the original stores them.
+
     Raises:
         InvalidDataError: it does not.
     """
@@ -32,18 +34,21 @@ def check_generic_data(data: Any, where: str) -> dict[str, npt.NDArray[Any]]:
         return {}
     if not isinstance(data, dict):
         raise InvalidDataError(f"{where}: generic data must be a dict of arrays, not {data!r:.60}")
-    for name, array in data.items():
+    checked: dict[str, npt.NDArray[Any]] = {}
+    for name, value in data.items():
         check_node_name(name, f"{where}: generic data name")
-        if not isinstance(array, np.ndarray):
+        if not isinstance(value, (np.ndarray, np.generic)):
             raise InvalidDataError(
-                f"{where}: generic data {name!r} must be a numpy array, not {type(array).__name__}"
+                f"{where}: generic data {name!r} must be a numpy array, not {type(value).__name__}"
             )
+        array = np.asarray(value)
         if array.dtype.hasobject:
             raise InvalidDataError(
                 f"{where}: generic data {name!r} is an array of Python objects, which has no "
                 "stored form; use a numeric dtype, or fixed-length text such as '<U16'"
             )
-    return data
+        checked[name] = array
+    return checked
 
 
 class ComponentWriter(ABC):

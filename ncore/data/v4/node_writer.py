@@ -159,7 +159,7 @@ class NodeWriter:
             try:
                 self.zarr_group().create_array(
                     name,
-                    data=np.ascontiguousarray(data),
+                    data=np.asarray(data, order="C"),
                     chunks=chunks,
                     attributes=attributes or {},
                     config={"write_empty_chunks": True},
