@@ -37,11 +37,18 @@ class UsageError(NcoreError, ValueError):
     """The flags contradict each other or one has an impossible value: exit code 2."""
 
 
-def add_output_flags(parser: argparse.ArgumentParser) -> None:
-    """Add ``--json`` and ``--quiet``, which :class:`Output` obeys, and ``--traceback``."""
+def add_output_flags(
+    parser: argparse.ArgumentParser, quiet: str = "no progress, results and errors only"
+) -> None:
+    """Add ``--json`` and ``--quiet``, which :class:`Output` obeys, and ``--traceback``.
+
+    Args:
+        parser: of the command.
+        quiet: what the command shows then.
+    """
     group = parser.add_argument_group("output")
     group.add_argument("--json", action="store_true", help="print the result as one JSON document")
-    group.add_argument("--quiet", action="store_true", help="no progress, results and errors only")
+    group.add_argument("--quiet", action="store_true", help=quiet)
     group.add_argument("--traceback", action="store_true", help="show where an error arose")
 
 

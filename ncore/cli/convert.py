@@ -153,7 +153,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="of remote places, e.g. endpoint=http://host:9000 or anon=true; keys and tokens "
         "are better left in the environment",
     )
-    add_output_flags(parser)
+    add_output_flags(parser, quiet="print errors only")
     parser.set_defaults(
         command=_convert,
         interrupted=[

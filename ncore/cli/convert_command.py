@@ -21,6 +21,7 @@ from ncore.convert.relayout import Layout, parse_compressor, parse_extent
 from ncore.convert.report import ConversionReport
 from ncore.convert.summary import summary_rows, warning_lines
 from ncore.convert.translate_array import TranslationOptions
+from ncore.itar.location import is_remote
 from ncore.itar.sizes import human_size
 from ncore.select.selection import ZarrSelection
 
@@ -46,6 +47,8 @@ def convert(args: argparse.Namespace, out: Output) -> int | None:
         return convert_fleet(args, options, out)
     most = 1 if args.in_place else 2
     if len(args.places) > most:
+        if args.in_place:
+            raise UsageError("--in-place has no TARGET; several SOURCEs go with --recursive")
         raise UsageError("too many arguments: to convert several SOURCEs, say where --to")
     source, target = [*args.places, None][:2]
     if target is None and not (args.dry_run or args.in_place):
@@ -59,7 +62,7 @@ def convert(args: argparse.Namespace, out: Output) -> int | None:
     if args.report is not None:
         write_output(args.report, json.dumps(document, indent=2) + "\n")
     if args.report != STDOUT:
-        out.result(document, render(report))
+        out.result(document, None if args.quiet else render(report))
     return FAILED if report.dry_run and report.count("refuse") else None
 
 
@@ -74,6 +77,10 @@ def _options(args: argparse.Namespace) -> ConvertOptions:
         memory = parse_extent(args.memory or "1GiB")
     except ValueError as error:
         raise UsageError(str(error)) from None
+    if args.storage_option and "-" not in args.places:
+        named = [*args.places, *([args.to] if args.to else [])]
+        if not any(map(is_remote, named)):
+            raise UsageError("--storage-option is for URLs, and all places are of this machine")
     storage: dict[str, object] = {}
     for item in args.storage_option:
         name, equals, value = item.partition("=")
@@ -142,15 +149,32 @@ def render(report: ConversionReport) -> Any:
     for column in shown.columns[3:]:
         column.justify = "right"
     parts: list[Any] = [shown] if rows else []
-    for line in report.arrays:
-        if line.reason and line.action not in ("copy",):
-            parts.append(
-                Text(printable(f"{line.path or '/'}: {words[line.action]}: {line.reason}"))
-            )
+    parts += [Text(printable(line)) for line in _reasons(report, words)]
     parts += [Text(printable(f"note: {line}"), style="yellow") for line in warning_lines(report)]
     parts += [Text(printable(f"hint: {line}"), style="cyan") for line in report.hints]
     parts.append(Text(printable(_closing(report)), style="bold"))
     return Group(*parts)
+
+
+def _reasons(report: ConversionReport, words: dict[str, str]) -> list[str]:
+    """Why arrays were not copied: each that is lost by name, the others counted."""
+    lines = []
+    alike: dict[str, list[str]] = {}
+    for line in report.arrays:
+        if line.action == "re-encode":
+            alike.setdefault(line.reason, []).append(line.path or "/")
+        elif line.reason and line.action != "copy":
+            lines.append(f"{line.path or '/'}: {words[line.action]}: {line.reason}")
+    for reason, paths in alike.items():
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        lines.append(f"{paths[0]}{more}: {words['re-encode']}: {reason}")
+    return lines
+
+
+def _left(report: ConversionReport) -> str:
+    """How many arrays did not become v3."""
+    counts = (("left out", report.count("skip")), ("kept as v2", report.count("keep-v2")))
+    return "".join(f", {count} {what}" for what, count in counts if count)
 
 
 def _replacing(report: ConversionReport) -> str:
@@ -158,13 +182,17 @@ def _replacing(report: ConversionReport) -> str:
 
 
 def _closing(report: ConversionReport) -> str:
-    nodes = f"{len(report.arrays)} arrays and {report.groups} groups"
+    converted = len(report.arrays) - report.count("skip") - report.count("keep-v2")
+    nodes = f"{converted} arrays and {report.groups} groups{_left(report)}"
+    named = (report.target or "").rstrip("/").endswith(".zarr")
+    kind = f" (a {report.container})" if report.container == "directory" and not named else ""
+    into = f" into {report.target}{kind}" if kind else ""
     refused = report.count("refuse")
     if report.dry_run and refused:
         return f"would convert nothing, because of what is refused: {refused}; nothing was written"
     if report.dry_run:
         return (
-            f"would convert {nodes}, {human_size(report.bytes)}{_replacing(report)}; "
+            f"would convert {nodes}{into}, {human_size(report.bytes)}{_replacing(report)}; "
             "nothing was written"
         )
     removed = f"; {report.removed} files of v2 removed" if report.removed else ""
@@ -176,6 +204,6 @@ def _closing(report: ConversionReport) -> str:
     )
     resumed = f", {report.resumed} of them done by an earlier run" if report.resumed else ""
     return (
-        f"{report.target}: {nodes}{resumed}, {human_size(report.bytes)} "
+        f"{report.target}{kind}: {nodes}{resumed}, {human_size(report.bytes)} "
         f"in {report.seconds:.1f} s; {check}{removed}"
     )

@@ -86,6 +86,14 @@ def test_what_cannot_be_converted_is_named(old, capsys):
         ("old.zarr", "new.zarr", "--shards", "infMiB"),
         ("old.zarr", "new.zarr", "--zarr", "bogus"),
         ("old.zarr", "new.zarr", "--compressor", "lzma"),
+        ("old.zarr", "new.zarr", "--compressor", "gzip:77"),
+        ("old.zarr", "new.zarr", "--compressor", "zstd:99"),
+        ("old.zarr", "new.zarr", "--compressor", "zstd:x"),
+        ("old.zarr", "new.zarr", "--compressor", "blosc:zstd:10"),
+        ("old.zarr", "new.zarr", "--compressor", "blosc:lzma"),
+        ("old.zarr", "new.zarr", "--compressor", "blosc:lz4:5:all"),
+        ("old.zarr", "new.zarr", "--storage-option", "foo=bar"),
+        ("old.zarr", "new.zarr", "--in-place"),
         ("old.zarr", "new.zarr", "--memory", "12"),
         ("old.zarr", "new.zarr", "--jobs", "0"),
     ],
@@ -119,3 +127,64 @@ def test_in_place(old, capsys):
     assert not (old / "old.zarr" / ".zgroup").exists()
     assert _run("old.zarr", "new.zarr", "--in-place") == 2
     assert _run("old.zarr", "new.zarr", "--remove-v2") == 2
+
+
+def test_quiet_prints_errors_only(old, capsys):
+    assert _run("old.zarr", "new.zarr", "--quiet", "--compressor", "zstd") == 0
+    assert _run("old.zarr", "fleet.zarr", "--recursive", "--to", "out", "--quiet") == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == "error: fleet.zarr: no such file or directory\n"
+
+
+def test_arrays_encoded_anew_are_counted(old, capsys):
+    assert _run("old.zarr", "new.zarr", "--compressor", "zstd") == 0
+    shown = capsys.readouterr().out
+    assert "and 1 more: re-encoded: another layout was asked for" in shown
+
+
+def test_what_was_left_out_is_said(old, capsys):
+    (old / "old.zarr" / "text" / ".zarray").write_text("{}")
+    assert _run("old.zarr", "new.zarr", "--on-unsupported", "skip") == 0
+    assert "1 arrays and 1 groups, 1 left out" in capsys.readouterr().out
+    assert _run("old.zarr", "kept.zarr", "--on-unsupported", "keep-v2") == 0
+    assert "1 arrays and 1 groups, 1 kept as v2" in capsys.readouterr().out
+
+
+def test_a_piped_table_keeps_its_words(old, capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert _run("old.zarr", "new.zarr") == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if "<U2" in line)
+    assert "fixed_length_utf32, blosc" in row
+    assert "copied" in row
+
+
+@pytest.mark.parametrize("name", ["x.tar", "x.zarr.tar.gz", "x.h5", "x.ZARR.ITAR", "x.ZIP"])
+def test_a_name_that_promises_another_container(old, capsys, name):
+    for more in ([], ["--dry-run"]):
+        assert _run("old.zarr", name, *more) == 1
+        assert f"error: {name}: " in capsys.readouterr().err
+    assert [p.name for p in old.iterdir()] == ["old.zarr"]
+
+
+def test_a_name_without_suffix_is_a_directory(old, capsys):
+    assert _run("old.zarr", "plain", "--dry-run") == 0
+    assert "into plain (a directory)" in capsys.readouterr().out
+    assert _run("old.zarr", "plain") == 0
+    assert "plain (a directory): 2 arrays" in capsys.readouterr().out
+
+
+def test_what_would_be_replaced_is_said(old, capsys):
+    assert _run("old.zarr", "new.zarr") == 0
+    capsys.readouterr()
+    assert _run("old.zarr", "new.zarr", "--dry-run", "--overwrite") == 0
+    assert "and replace new.zarr (a zarr v3 directory)" in capsys.readouterr().out
+
+
+def test_in_place_twice(old, capsys):
+    assert _run("old.zarr", "--in-place") == 0
+    capsys.readouterr()
+    assert _run("old.zarr", "--in-place") == 0
+    assert "zarr v3 already, nothing was left to convert" in capsys.readouterr().out
+    assert _run("old.zarr", "--in-place", "--remove-v2") == 0
+    assert "files of v2 removed" in capsys.readouterr().out

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # and surrogates cannot be encoded at all.
 _SPECIAL = r"\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 # Variables by which rich is told to take a pipe for a terminal.
+_WIDE = 100_000
 _TERMINAL_ANYWAY = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 _UNPRINTABLE = re.compile(rf"[\x00-\x1f{_SPECIAL}]")
 _UNPRINTABLE_BUT_LINE_FEED = re.compile(rf"[\x00-\x09\x0b-\x1f{_SPECIAL}]")
@@ -107,7 +108,11 @@ class Output:
         elif text is not None:
             from rich.console import Console
 
-            Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=True).print(text)
+            # A program that reads the table from a pipe wants a line a row, whole.
+            wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE
+            Console(
+                file=sys.stdout, markup=False, highlight=False, soft_wrap=True, width=wide
+            ).print(text)
 
     def progress(self, *, of_bytes: bool = True) -> "Progress":
         """A rich progress display, invisible unless a person is watching.

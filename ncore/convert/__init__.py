@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ncore.convert.errors import UnsupportedError as UnsupportedError
     from ncore.convert.errors import VerificationError as VerificationError
     from ncore.convert.options import ConvertOptions as ConvertOptions
+    from ncore.convert.relayout import Layout as Layout
     from ncore.convert.report import ConversionReport as ConversionReport
     from ncore.convert.translate_array import TranslationOptions as TranslationOptions
 
@@ -18,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "convert": "ncore.convert.conversion",
         "ConvertOptions": "ncore.convert.options",
+        "Layout": "ncore.convert.relayout",
         "ConversionReport": "ncore.convert.report",
         "TranslationOptions": "ncore.convert.translate_array",
         "ConvertError": "ncore.convert.errors",

@@ -1,11 +1,15 @@
 """Convert one zarr v2 store to v3: plan, execute, verify, publish, report."""
 
+import contextlib
+import errno
+import os
 import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from ncore.convert.errors import TargetError
 from ncore.convert.hierarchy import V2_METADATA, read_hierarchy
 from ncore.convert.locations import open_source, open_target, split_archive
 from ncore.convert.memory import check_memory
@@ -18,15 +22,17 @@ from ncore.convert.source import Source
 from ncore.convert.target import Target
 from ncore.convert.translation import Action
 from ncore.convert.verify import verify_store
+from ncore.errors import NcoreError
 
 _WRITERS = 8
+_OF_WRITING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES})
 _BATCH_BYTES = 256 << 20
 _BATCH_ARRAYS = 4096
 
 
 def convert(
-    source: str,
-    target: str | None,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str] | None,
     options: ConvertOptions | None = None,
     progress: Progress | None = None,
 ) -> ConversionReport:
@@ -46,10 +52,12 @@ def convert(
         ConvertError: see `convert_store`.
     """
     options = options or ConvertOptions()
-    archive, root = split_archive(source)
+    archive, root = split_archive(os.fspath(source))
     opened = open_source(archive, options.storage_options)
     try:
-        to = None if target is None else open_target(target, options.jobs, options.storage_options)
+        to = None
+        if target is not None:
+            to = open_target(os.fspath(target), options.jobs, options.storage_options)
         return convert_store(opened, to, options, progress, root)
     finally:
         opened.close()
@@ -95,6 +103,7 @@ def convert_store(
     name = None if target is None else target.name
     report = report_plan(plan, source.name, name, dry_run=planned_only)
     if target is not None:
+        report.container = target.container
         report.replaces = target.check_place(source, options.overwrite)
     if options.dry_run or target is None:
         report.seconds = time.monotonic() - started
@@ -112,10 +121,27 @@ def convert_store(
             finally:
                 store.close()
         target.publish(options.overwrite)
+    except (OSError, KeyboardInterrupt) as error:
+        with contextlib.suppress(OSError):
+            target.abandon()
+        if isinstance(error, OSError):
+            raise _named(error, source, target) from error
+        raise
     finally:
         target.release()
     report.seconds = time.monotonic() - started
     return report
+
+
+def _named(error: OSError, source: Source, target: Target) -> OSError:
+    """The error, naming a place that the user knows."""
+    if isinstance(error, NcoreError) and ".ncore-" in str(error):
+        return TargetError(f"{target.name}: {error}")
+    hidden = isinstance(error.filename, str) and ".ncore-" in error.filename
+    if isinstance(error, NcoreError) or not error.strerror or not (hidden or not error.filename):
+        return error
+    where = target.name if error.errno in _OF_WRITING else f"{source.name} -> {target.name}"
+    return TargetError(f"{where}: {error.strerror}")
 
 
 def _keys(plan: Plan) -> Iterator[str]:

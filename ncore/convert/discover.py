@@ -69,7 +69,8 @@ def discover(
     found: dict[str, Found] = {}
     problems: list[Found] = []
     skip = None if target is None or is_remote(target) else os.path.realpath(local_path(target))
-    for place in map(os.fspath, places):
+    for given in places:
+        place = os.fspath(given)
         try:
             here = list(_at(place, recursive, storage_options or {}, skip))
             if not here:

@@ -57,6 +57,10 @@ class UnstorableKeyError(ConvertError, ValueError):
     """The target cannot hold one of the source's keys; nothing was written."""
 
 
+class OptionError(ConvertError, ValueError):
+    """A choice that does not exist."""
+
+
 class LayoutError(ConvertError, ValueError):
     """Chunks, shards or other choices do not fit what is to be converted."""
 

@@ -43,7 +43,7 @@ JOURNAL = ".ncore-in-place.journal"
 
 
 def convert_in_place(
-    location: str,
+    location: str | os.PathLike[str],
     options: ConvertOptions | None = None,
     progress: Progress | None = None,
 ) -> ConversionReport:
@@ -54,6 +54,7 @@ def convert_in_place(
     Raises:
         SourceError: what lies there cannot be changed in place.
     """
+    location = os.fspath(location)
     if not is_remote(location) and Path(local_path(location)).is_dir():
         path = local_path(location)
         return convert_directory_in_place(path, options, progress)

@@ -16,6 +16,11 @@ class Journal:
         self.path = path
         self._fd = -1
 
+    @property
+    def held(self) -> bool:
+        """Whether this process keeps others out."""
+        return self._fd >= 0
+
     def acquire(self) -> None:
         """Open the file, creating it, and keep others out.
 

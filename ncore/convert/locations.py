@@ -18,6 +18,10 @@ from ncore.itar.object_url import OBJECT_SCHEMES, redact, scheme_of
 from ncore.select.zarr_boundary import split_zarr_location
 
 ZIP_SUFFIXES = (".zip", ".ozx")
+_OTHER_FORMATS = (
+    *(".7z", ".bz2", ".gz", ".rar", ".tar", ".tbz", ".tgz", ".txz", ".xz", ".zst"),
+    *(".h5", ".hdf5", ".nc", ".tif", ".tiff"),
+)
 
 
 def suffix_of(location: str) -> str:
@@ -82,6 +86,24 @@ def _open_remote(url: str, suffix: str, options: Mapping[str, Any]) -> Source:
         raise SourceError(str(error)) from error
 
 
+def _check_suffix(location: str, suffix: str) -> None:
+    """Refuse a target's name that promises something else than what would be made.
+
+    Raises:
+        TargetError: it does.
+    """
+    shown = redact(location)
+    if suffix in (".itar", *ZIP_SUFFIXES) and not location.partition("?")[0].rstrip("/").endswith(
+        suffix
+    ):
+        raise TargetError(f"{shown}: write the suffix in lower case ({suffix})")
+    if suffix in _OTHER_FORMATS:
+        raise TargetError(
+            f"{shown}: a target is an archive if its name ends in .itar, .zip or .ozx, else a "
+            f"directory; a directory named {suffix} would mislead, so choose another name"
+        )
+
+
 def open_target(
     location: str, jobs: int = 4, storage_options: Mapping[str, Any] | None = None
 ) -> Target:
@@ -96,6 +118,7 @@ def open_target(
         TargetError: nothing can be written there.
     """
     suffix = suffix_of(location)
+    _check_suffix(location, suffix)
     archive = ItarTarget if suffix == ".itar" else ZipTarget if suffix in ZIP_SUFFIXES else None
     if not itar_location.is_remote(location):
         path = Path(itar_location.local_path(location))

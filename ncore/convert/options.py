@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ncore.convert.errors import OptionError
 from ncore.convert.relayout import Layout
 from ncore.convert.translate_array import TranslationOptions
 
@@ -47,3 +48,20 @@ class ConvertOptions:
     jobs: int = 4
     memory: int = 1 << 30
     storage_options: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what would be misunderstood later.
+
+        Raises:
+            OptionError: a choice does not exist.
+        """
+        for name, choices in (
+            ("on_unsupported", ("fail", "skip", "keep-v2")),
+            ("verify", ("full", "sample", "none")),
+        ):
+            if getattr(self, name) not in choices:
+                raise OptionError(f"{name}={getattr(self, name)!r} is none of {', '.join(choices)}")
+        for name in ("jobs", "memory"):
+            number = getattr(self, name)
+            if not isinstance(number, int) or number < 1:
+                raise OptionError(f"{name}={number!r}: a whole number from 1")

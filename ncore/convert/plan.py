@@ -21,6 +21,8 @@ from ncore.convert.translate_group import translate_group
 from ncore.convert.translation import Action, Translation
 from ncore.convert.v2_metadata import V2Array
 
+_STRING_FORM = "NaN or infinite numbers in attributes became text, such as 'NaN'"
+
 
 @dataclass(frozen=True)
 class ArrayPlan:
@@ -135,8 +137,12 @@ def make_plan(source: Source, hierarchy: V2Hierarchy, options: ConvertOptions, r
         arrays.append(ArrayPlan(path, node, translation))
     groups = {path: translate_group(attrs) for path, attrs in hierarchy.groups.items()}
     warnings = list(hierarchy.warnings)
-    if any(translate_attributes(attributes)[1] for attributes in hierarchy.groups.values()):
-        warnings.append("NaN or infinite numbers in attributes became their string form")
+    odd = [
+        path or "/" for path, found in hierarchy.groups.items() if translate_attributes(found)[1]
+    ]
+    if odd:
+        more = f" and {len(odd) - 1} more groups" if len(odd) > 1 else ""
+        warnings.append(f"{_STRING_FORM} (group {odd[0]}{more})")
     plan = Plan(arrays, groups, dict(hierarchy.others), hierarchy.consolidated, root, warnings, [])
     _plan_ome(plan, hierarchy, options.ome)
     _hint_xarray(plan)
@@ -240,7 +246,7 @@ def _report_array(array: ArrayPlan) -> ArrayReport:
     document = translation.document or {}
     warnings = list(translation.warnings)
     if array.node.array is not None and translate_attributes(array.node.array.attributes)[1]:
-        warnings.append("NaN or infinite numbers in attributes became their string form")
+        warnings.append(_STRING_FORM)
     return ArrayReport(
         path=array.path,
         action=translation.action.value,

@@ -14,6 +14,8 @@ from ncore.convert.translation import Action, Form, Translation
 from ncore.convert.v2_metadata import V2Array
 
 _BYTE = np.dtype(np.uint8)
+_BLOSC_NAMES = ("blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd")
+_BLOSC_SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
 _OBJECT_BYTES = 32  # what a string takes, when chunks are asked for by size
 
 
@@ -104,17 +106,22 @@ def parse_compressor(text: str) -> tuple[dict[str, Any], ...]:
         case "none" if not rest:
             return ()
         case "zstd" if len(rest) <= 1:
-            level = int(rest[0]) if rest else 3
+            level = _level(text, rest[0] if rest else "3", -131072, 22)
             return ({"name": "zstd", "configuration": {"level": level, "checksum": False}},)
         case "gzip" if len(rest) <= 1:
-            level = int(rest[0]) if rest else 5
+            level = _level(text, rest[0] if rest else "5", 0, 9)
             return ({"name": "gzip", "configuration": {"level": level}},)
         case "blosc" if len(rest) <= 3:
             cname, clevel, shuffle = [*rest, *["zstd", "5", "shuffle"][len(rest) :]]
+            if cname not in _BLOSC_NAMES or shuffle not in _BLOSC_SHUFFLES:
+                raise ValueError(
+                    f"compressor {text!r}: CNAME is one of {', '.join(_BLOSC_NAMES)}; SHUFFLE one "
+                    f"of {', '.join(_BLOSC_SHUFFLES)}"
+                )
             configuration = {
                 "typesize": 1,
                 "cname": cname,
-                "clevel": int(clevel),
+                "clevel": _level(text, clevel, 0, 9),
                 "shuffle": shuffle,
                 "blocksize": 0,
             }
@@ -123,6 +130,16 @@ def parse_compressor(text: str) -> tuple[dict[str, Any], ...]:
         f"compressor {text!r} is none of none, zstd[:LEVEL], gzip[:LEVEL], "
         "blosc[:CNAME[:LEVEL[:SHUFFLE]]]"
     )
+
+
+def _level(text: str, level: str, least: int, most: int) -> int:
+    try:
+        number = int(level)
+    except ValueError:
+        number = most + 1
+    if not least <= number <= most:
+        raise ValueError(f"compressor {text!r}: LEVEL is a number from {least} to {most}")
+    return number
 
 
 def parse_extent(text: str) -> tuple[int, ...] | int:

@@ -45,6 +45,7 @@ class ConversionReport:
         source: what was converted.
         target: where to; None for a plan without one.
         dry_run: nothing was written.
+        container: what the target is: ``directory``, ``prefix`` or ``archive``.
         already: an earlier run had done everything; nothing was left to do.
         removed: number of v2 metadata documents and old chunks removed.
         replaces: what lay at the target and made room, in a few words; empty for nothing.
@@ -62,6 +63,7 @@ class ConversionReport:
     source: str
     target: str | None
     dry_run: bool = False
+    container: str = ""
     already: bool = False
     removed: int = 0
     replaces: str = ""

@@ -26,10 +26,12 @@ class Target(ABC):
 
     Attributes:
         name: what the user called it, for messages.
+        container: what it makes, in a word.
         parallel: whether `write` may be called by several threads at once.
     """
 
     name: str
+    container: str = "archive"
     parallel: bool = False
 
     @abstractmethod
@@ -136,6 +138,9 @@ class Target(ABC):
     @abstractmethod
     def discard(self) -> None:
         """Remove the staged store and its journal."""
+
+    def abandon(self) -> None:  # noqa: B027  # what is staged far away is left for another run
+        """Remove what is staged unless another run could continue it."""
 
     @abstractmethod
     def release(self) -> None:

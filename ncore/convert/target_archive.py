@@ -67,6 +67,10 @@ class ArchiveTarget(Target):
         sync_file(self.path.parent)
         self._journal.remove()
 
+    def abandon(self) -> None:
+        if self._journal.held and not any("arrays" in r for r in self._journal.records()):
+            self.discard()
+
     def release(self) -> None:
         self._journal.release()
 

@@ -32,6 +32,7 @@ _BYTES_PER_CHARACTER = 4  # of UTF-8, at most
 class DirectoryTarget(Target):
     """Files under ``path``; until published under ``.NAME.ncore-converting`` beside it."""
 
+    container = "directory"
     parallel = True
 
     def __init__(self, path: str | os.PathLike[str], jobs: int = 4) -> None:
@@ -169,6 +170,10 @@ class DirectoryTarget(Target):
         if self.stage.exists():
             shutil.rmtree(self.stage)
         self._journal.remove()
+
+    def abandon(self) -> None:
+        if self._journal.held and not any("arrays" in r for r in self._journal.records()):
+            self.discard()
 
     def release(self) -> None:
         self._journal.release()

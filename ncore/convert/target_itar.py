@@ -1,6 +1,7 @@
 """A v3 store in an ``.itar`` archive, as docs/format.md describes it."""
 
 import contextlib
+import glob
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -108,7 +109,9 @@ class ItarTarget(ArchiveTarget):
     def discard(self) -> None:
         if self._writer is not None:
             self._writer.discard()
-        self.stage.unlink(missing_ok=True)
+        # A writer that failed as it closed leaves its own files for `ncore itar recover`.
+        for left in self.stage.parent.glob(f"{glob.escape(self.stage.name)}*"):
+            left.unlink(missing_ok=True)
         self._journal.remove()
 
     def release(self) -> None:

@@ -39,6 +39,7 @@ _ROOTS = ("zarr.json", ".zgroup", ".zarray", ".zmetadata", "zarr.cbor.xz")
 class ObjectTarget(Target):
     """Objects below a URL's prefix."""
 
+    container = "prefix"
     parallel = True
 
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:

@@ -110,5 +110,8 @@ class UploadTarget(Target):
         self._local.discard()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def abandon(self) -> None:
+        self._local.abandon()
+
     def release(self) -> None:
         self._local.release()

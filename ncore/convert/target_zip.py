@@ -6,6 +6,7 @@ finds the whole hierarchy at the beginning of the file and of its directory.
 """
 
 import base64
+import contextlib
 import json
 import os
 import time
@@ -99,8 +100,9 @@ class ZipTarget(ArchiveTarget):
 
     def release(self) -> None:
         if self._zip is not None:
-            self._zip.close()
-            self._zip = None
+            archive, self._zip = self._zip, None
+            with contextlib.suppress(OSError):  # of a full disk; `finish` has closed a whole one
+                archive.close()
         super().release()
 
     def _restore(self, state: Any) -> bool:

@@ -4,6 +4,7 @@ The rules for percent-encoding, slashes, dots, queries and fragments are in
 docs/select.md; a form that is not listed there is an error.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
@@ -47,7 +48,7 @@ _SECRETS = re.compile(
 
 
 def parse_location(
-    url_or_path: str,
+    url_or_path: str | os.PathLike[str],
     *,
     glob: bool = False,
     instances: Sequence[DandiInstance] = KNOWN_INSTANCES,
@@ -69,6 +70,7 @@ def parse_location(
         LocationError: (a ValueError) quoting the location and saying what is accepted.
             Credentials and query strings are left out of the message.
     """
+    url_or_path = os.fspath(url_or_path)
     try:
         location = _parse(url_or_path, glob, instances)
         if glob and isinstance(location, HttpURL | ObjectURL | LocalPath):

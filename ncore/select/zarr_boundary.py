@@ -1,5 +1,6 @@
 """Where in a path the zarr ends and the path inside it begins."""
 
+import os
 import re
 from collections.abc import Sequence
 from urllib.parse import unquote
@@ -72,7 +73,7 @@ def refuse_control_characters(text: str) -> None:
             raise LocationError(f"it holds the character {character!r}")
 
 
-def split_zarr_location(location: str) -> tuple[str, str] | None:
+def split_zarr_location(location: str | os.PathLike[str]) -> tuple[str, str] | None:
     """Split a path at the zarr it goes through.
 
     The boundary is the first component that ends in ``.zarr``, ``.ngff``,
@@ -90,6 +91,7 @@ def split_zarr_location(location: str) -> tuple[str, str] | None:
     Raises:
         LocationError: (a ValueError) when the path inside the zarr has a ``..``.
     """
+    location = os.fspath(location)
     head = ""
     if scheme := _SCHEME.match(location):
         head = scheme.group()

@@ -1,5 +1,6 @@
 """No target that is, holds or lies in the source, and none that is no zarr, is ever replaced."""
 
+import resource
 import shutil
 import warnings
 from collections.abc import Callable
@@ -12,9 +13,12 @@ import zarr
 
 from ncore.convert.conversion import convert
 from ncore.convert.errors import SourceError, TargetExistsError
+from ncore.convert.in_place import convert_in_place
 from ncore.convert.options import ConvertOptions
 from ncore.itar.object_url import open_prefix
 from ncore.itar.testing.s3_server import moto_server, options
+from ncore.select.location_parser import parse_location
+from ncore.select.zarr_boundary import split_zarr_location
 from ncore.stores.pack import pack
 
 OVER = ConvertOptions(overwrite=True)
@@ -163,3 +167,32 @@ def test_the_places_that_a_run_clears_are_looked_at_too(data: Path) -> None:
     with pytest.raises(SourceError, match="source"):
         convert(".new.zarr.ncore-converting", "new.zarr")
     assert any((data / ".new.zarr.ncore-converting").iterdir())
+
+
+@pytest.mark.parametrize("target", ["new.zarr", "new.itar", "new.zip"])
+def test_a_full_disk_is_named_and_left_clean(data: Path, target: str) -> None:
+    before = sorted(path.name for path in data.iterdir())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30, hard))
+    try:
+        with pytest.raises(OSError, match=rf"^(\[Errno 27\] )?{target}: .*File too large"):
+            convert("old.zarr", target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert sorted(path.name for path in data.iterdir()) == before
+
+
+def test_paths_are_places(data: Path) -> None:
+    assert convert(data / "old.zarr", data / "new.zarr.itar").count("copy") == 1
+    assert convert(data / "old.itar", data / "new.zarr").count("copy") == 1
+    assert convert_in_place(data / "old.itar").count("copy") == 1
+    assert split_zarr_location(data / "old.zarr" / "a") == (str(data / "old.zarr"), "a")
+    assert parse_location(data / "old.zarr") == parse_location(str(data / "old.zarr"))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"verify": "bogus"}, {"on_unsupported": "bogus"}, {"jobs": 0}, {"memory": 0}]
+)
+def test_options_are_checked(wrong: dict) -> None:
+    with pytest.raises(ValueError, match=rf"{next(iter(wrong))}="):
+        ConvertOptions(**wrong)
