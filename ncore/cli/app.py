@@ -19,6 +19,7 @@ import argparse
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 
 from absl import app
@@ -90,6 +91,8 @@ def run_command(
 
 def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     out = Output.of(args)
+    # Of a program's user the file and line of a warning are no concern.
+    warnings.showwarning = lambda message, *_, **__: out.warning(str(message))
     try:
         enter_working_directory()
         code = args.command(args, out)

@@ -288,6 +288,11 @@ def do_recover(args: argparse.Namespace, out: Output) -> None:
         "made_groups": report.made_groups,
         "orphans": report.orphans,
     }
+    if report.orphans:
+        out.warning(
+            f"{container.output}: {report.orphans:,} values lie below no array whose metadata is "
+            "left, so zarr does not find them; `ncore itar ls` lists them, `cat` reads them"
+        )
     out.result(document, views.recovered(container, report))
 
 

@@ -268,3 +268,25 @@ def test_refs(here, run):
     assert "s3://b/a.zarr.itar" in (here / "refs.json").read_text()
     assert run("refs", "--format", "parquet", "a.zarr.itar", "refs.parquet")[0] == 0
     assert (here / "refs.parquet/g/b/refs.0.parq").exists()
+
+
+def test_recover_says_what_can_go_and_what_zarr_will_not_see(here, run):
+    store = IndexedTarStore("d.zarr.itar", "w")
+    store.write("x/c/0", b"chunk")
+    store.__exit__(KeyboardInterrupt, None, None)
+    code, shown, told = run("recover", "d.zarr.itar")
+    assert code == 0
+    assert "d.zarr.itar: 1 members, 5 B, NO ZARR in it" in shown
+    assert f"no longer needed, once that is found good: {here}/d.zarr.itar.partial" in shown
+    assert told.startswith("warning: d.zarr.itar: 1 values lie below no array")
+
+
+def test_a_warning_of_the_library_is_one_of_the_command(here, run):
+    store = IndexedTarStore("new.zarr.itar", "w")
+    store.write("x/c/0", b"chunk")
+    store.__exit__(KeyboardInterrupt, None, None)
+    (here / "dir.zarr").mkdir()
+    (here / "dir.zarr" / ".zgroup").write_text('{"zarr_format": 2}')
+    code, _, told = run("pack", "dir.zarr", "new.zarr.itar")
+    assert code == 0
+    assert told.startswith("warning: new.zarr.itar: an earlier writer did not finish it")

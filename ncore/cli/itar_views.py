@@ -193,10 +193,11 @@ def recovered(report: RecoveryReport, hierarchy: ZarrRecoveryReport | None) -> s
             f"{len(hierarchy.made_groups)} groups lost their metadata and were made anew without "
             "attributes"
         )
-    if hierarchy.orphans:
-        lines.append(f"{hierarchy.orphans:,} values lie below no array whose metadata is known")
-    nodes = f"{len(hierarchy.nodes):,} groups and arrays"
-    return "\n".join([*lines, f"{report.output}: {found}, {nodes}"])
+    nodes = f"{len(hierarchy.nodes):,} groups and arrays" if hierarchy.nodes else "NO ZARR in it"
+    lines.append(f"{report.output}: {found}, {nodes}")
+    if report.spent:
+        lines.append(f"no longer needed, once that is found good: {', '.join(report.spent)}")
+    return "\n".join(lines)
 
 
 def upsets_terminal(data: bytes) -> bool:

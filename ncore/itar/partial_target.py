@@ -125,16 +125,21 @@ class PartialTarget:
         """Keep what a writer left unfinished, should somebody still want it recovered."""
         aside = set_aside_path(self.archive)
         journal, aside_journal = journal_path(self.path), journal_path(aside)
-        found = self.path.exists()
-        if found:
+        left = self.path.exists()
+        # Of two that were left, the one that holds more: a writer that dies at once, again
+        # and again, must not push out what one achieved before.
+        keep = left and self._size(self.path) > self._size(aside)
+        if keep:
             self._forget(aside)
             self._files.replace(self.path, aside)
-        if journal.exists() and aside.exists() and not aside_journal.exists():
+        # Where only the journal is there, its partial file was set aside, and then came a crash.
+        if (keep or not left) and journal.exists() and not aside_journal.exists():
             self._files.replace(journal, aside_journal)
         else:
             # It must not outlive the partial file it belongs to.
             self._files.unlink(journal)
-        if not found:
+        if not aside.exists():
+            self._forget(aside)
             return
         warnings.warn(
             f"{self._name}: an earlier writer did not finish it; what it wrote is {aside.name} "
@@ -142,6 +147,14 @@ class PartialTarget:
             UnfinishedArchiveWarning,
             stacklevel=6,
         )
+
+    @staticmethod
+    def _size(partial: Path) -> int:
+        """Bytes of a partial file and its journal; -1 without the file."""
+        if not partial.exists():
+            return -1
+        journal = journal_path(partial)
+        return partial.stat().st_size + (journal.stat().st_size if journal.exists() else 0)
 
     def _forget(self, aside: Path) -> None:
         for path in (journal_path(aside), aside):

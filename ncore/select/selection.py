@@ -56,7 +56,14 @@ class ZarrSelection:
         zarr_and: Iterable[str] = (),
         zarr_not: Iterable[str] = (),
     ) -> "ZarrSelection":
-        """Make a selection from the values of the flags of the same names."""
+        """Make a selection from the values of the flags of the same names.
+
+        Raises:
+            ZarrFilterError: one of them is text instead of a list of texts, or malformed.
+        """
+        for name, values in (("zarr", zarr), ("zarr_and", zarr_and), ("zarr_not", zarr_not)):
+            if isinstance(values, str):
+                raise ZarrFilterError(f"{name}={values!r}: give a list of filters: [{values!r}]")
         return cls(tuple(zarr), tuple(zarr_and), tuple(zarr_not))
 
     @classmethod

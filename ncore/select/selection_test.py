@@ -292,3 +292,8 @@ def test_thousands_of_paths() -> None:
     assert not selection.could_contain("00008")
     assert [name for name in names if selection.matches(name + "/0")] == ["00007"]
     assert ZarrSelection(selection.zarr).prefixes() == names
+
+
+def test_a_flag_given_as_text_instead_of_a_list_is_named():
+    with pytest.raises(ZarrFilterError, match=r"zarr_not='metadata': give a list.*\['metadata'\]"):
+        ZarrSelection.from_flags(zarr_not="metadata")

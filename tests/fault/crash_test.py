@@ -216,6 +216,41 @@ def test_a_full_or_failing_disk(
         assert content(path) == {}
 
 
+def test_what_was_unfinished_survives_until_the_next_is_complete(tmp_path: Path) -> None:
+    """A crash while it is set aside, or at any time before publication, loses none of it."""
+    directory = tmp_path / "d"
+    left = {"unfinished": b"u" * (1 << 20), "waiting": b"w"}
+
+    def leave_unfinished() -> Path:
+        path = prepare(directory, None)
+        writer = ItarWriter(path, files=FaultyFiles(directory))
+        writer.set("unfinished", left["unfinished"])
+        writer.defer("waiting", left["waiting"])
+        writer.suspend()
+        return path
+
+    path = leave_unfinished()
+    counting = FaultyFiles(directory)
+    write_new(path, counting)
+    assert content(path) == NEW
+    assert [entry.name for entry in directory.iterdir()] == ["f.itar"]
+    complete = False
+    for fail_at in range(counting.done):
+        path = leave_unfinished()
+        files = FaultyFiles(directory, fail_at)
+        with pytest.raises(Crash):
+            write_new(path, files)
+        files.crash("nothing", random.Random(fail_at))
+        complete = content(path) == NEW
+        if complete:
+            continue
+        # The next writer takes up where the last one died, and it dies as well.
+        ItarWriter(path, files=FaultyFiles(directory)).suspend()
+        recover(directory / "f.itar.partial.old", tmp_path / "out", overwrite=True)
+        assert content(tmp_path / "out") == left, fail_at
+    assert complete
+
+
 def test_recovery_of_what_a_crash_left(tmp_path: Path) -> None:
     """All that reached the file before the process was killed comes back."""
     for path, _, fail_at in crash_everywhere(tmp_path / "d", write_new, None, ("nothing",)):
