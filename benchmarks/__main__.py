@@ -108,7 +108,11 @@ BENCHMARKS: dict[str, Benchmark] = {
         "DANDI transfers", "transfer_dandi.py", _transfer, ["--rounds", "1", "--scale", "0.05"]
     ),
 }
-LIMITED = {"select": ["--repeats", "1", "--limit", "5"], "transfer": ["--rounds", "2"]}
+LIMITED = {
+    "convert": ["--rounds", "2"],
+    "select": ["--repeats", "1", "--limit", "5"],
+    "transfer": ["--rounds", "2", "--scale", "0.4"],
+}
 """Arguments of a whole run that keep a benchmark whose peer takes long below five minutes."""
 
 
@@ -233,6 +237,7 @@ def main() -> None:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     where = f"{machine()}, load {load:.1f} at the beginning"
     results: dict[str, Result] = {}
+    page: Path | None = None
     for name in args.names or BENCHMARKS:
         started = time.perf_counter()
         print(f"{name} ...", file=sys.stderr, flush=True)
@@ -240,13 +245,15 @@ def main() -> None:
         taken = time.perf_counter() - started
         print(f"{name} took {taken:.0f} s", file=sys.stderr, flush=True)
         print(section(BENCHMARKS[name].title, results[name].text), "\n", flush=True)
-    whole = not args.names and not args.quick
-    if args.output is not None:
-        print(write_page(results, made.missing, where, args.output, None))
-    elif whole:
-        # Under `bazel run` the tree that the user means is not the one that runs.
-        tree = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ROOT))
-        print(write_page(results, made.missing, where, tree / "docs", tree / "README.md"))
+        # Of a run that is interrupted, the page shows what it got to.
+        if args.output is not None:
+            page = write_page(results, made.missing, where, args.output, None)
+        elif not args.names and not args.quick:
+            # Under `bazel run` the tree that the user means is not the one that runs.
+            tree = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ROOT))
+            page = write_page(results, made.missing, where, tree / "docs", tree / "README.md")
+    if page is not None:
+        print(page)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ Example::
 Every reader runs in a process of its own and gets the same images in the same
 orders. An epoch visits every image once (of a slow reader, as many as --limit
 allows). In one process the reader and a bare ``os.pread`` take turns every 100
-images; with two workers each reads its half, both at the same time, then both
-do so with ``os.pread``. So whatever the machine does meanwhile befalls both, and
-the ratios are medians over epochs. The first epoch is not counted, and files
-are synced before they are read. The cold start is from the first line of a new
-Python to the first image. WebDataset has no random access; its indexed form is wids.
+images; with two workers each reads its half, both at the same time, and both do
+so with ``os.pread``, before or after by turns. So whatever the machine does
+meanwhile befalls both, and the ratios are medians over epochs. The first epoch is
+not counted, and files are synced before they are read. The cold start is from the
+first line of a new Python to the first image. WebDataset has no random access; its
+indexed form is wids.
 
 How memory is allocated matters as much as how files are read: glibc gives back
 large blocks when they are freed and takes page faults when it asks for them
@@ -199,7 +200,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--epochs", type=int, default=4, help="that are counted")
     parser.add_argument("--cold", type=int, default=3, help="repetitions of the cold start")
-    parser.add_argument("--limit", type=float, default=2.0, help="seconds an epoch may take")
+    parser.add_argument("--limit", type=float, default=1.5, help="seconds an epoch may take")
     parser.add_argument("--only", action="append", help="one reader; may be repeated")
     parser.add_argument("--directory", type=Path, help="where to write the files (30 GB)")
     parser.add_argument("--json", type=Path, help="write the figures to this file")

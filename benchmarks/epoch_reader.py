@@ -340,13 +340,17 @@ def run(name: str, folder: str, action: str, arguments: dict[str, Any]) -> dict[
         order = list(range(len(sizes)))
         random.Random(number).shuffle(order)
         mine = order[arguments["rank"] :: arguments["ranks"]]
-        found = []
-        # Alone, by turns; workers together, one phase after the other.
-        for gets in [[get, yardstick]] if arguments["ranks"] == 1 else [[get], [yardstick]]:
-            if arguments["ranks"] > 1:
+        found: list[list[float]] = []
+        if arguments["ranks"] == 1:
+            found = epoch([get, yardstick], mine, sizes, arguments["limit"])
+        else:
+            # Workers together, one phase after the other, the first one first every other time.
+            for one in [get, yardstick][:: -1 if number % 2 else 1]:
                 print("ready", flush=True)
                 sys.stdin.readline()
-            found += epoch(gets, mine, sizes, arguments["limit"])
+                found += epoch([one], mine, sizes, arguments["limit"])
+            if number % 2:
+                found.reverse()
         if number:
             rounds.append(found)
     return {"rounds": rounds}
