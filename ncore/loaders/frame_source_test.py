@@ -180,6 +180,18 @@ def test_it_pickles_to_places_and_frames(drives):
     assert repr(FrameSource(drives[:2], ["front", "lidar"])) != repr(source)
 
 
+def test_relative_paths_mean_what_they_meant(tmp_path, monkeypatch):
+    path = write_drive(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    names = [os.path.relpath(store) for store in path]
+    sources = [FrameSource([names], ["front"]), FrameSource([[Path(n) for n in names]], ["front"])]
+    images = [source[0]["front"]["image"] for source in sources]
+    data = pickle.dumps(sources)
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir("sub")
+    assert [source[0]["front"]["image"] for source in pickle.loads(data)] == images
+
+
 def test_threads_and_forked_children_may_read_it(drives):
     source = FrameSource(drives, ["front", "lidar"])
     expected = [sample["front"]["image"] for sample in source]

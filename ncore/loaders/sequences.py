@@ -6,11 +6,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ncore.data.protocols import SequenceLoaderProtocol
 from ncore.data.v4.loader import SequenceLoaderV4
 from ncore.data.v4.sequence_reader import SequenceComponentGroupsReader
+from ncore.itar.place import absolute_path
 from ncore.loaders.errors import LoaderArgumentError
 from ncore.loaders.streams import Decode, Stream, Wanted, open_stream
 
@@ -51,7 +52,8 @@ class Sequences:
         decode: Decode | None,
         most_open: int,
     ) -> None:
-        self._places = list(places)
+        # Workers, and the same source later, may have another current directory.
+        self._places = [_settled(place) for place in places]
         self._wanted = wanted
         self._decode = decode
         self._most_open = max(1, most_open)
@@ -115,6 +117,16 @@ class Sequences:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._forget()
+
+
+def _settled(place: SequenceLike) -> SequenceLike:
+    if isinstance(place, str):
+        return place if "://" in place else absolute_path(place)
+    if isinstance(place, Path):
+        return Path(absolute_path(place))
+    if isinstance(place, Sequence):
+        return [cast(Place, _settled(store)) for store in place]
+    return place
 
 
 def _path(place: Place) -> Any:

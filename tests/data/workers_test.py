@@ -147,3 +147,14 @@ def test_zip_stores(tmp_path: Path) -> None:
                     archive.write(file, file.relative_to(path))
         zips.append(UPath(target))
     assert everything(small.read(zips)) == everything(small.read(paths))
+
+
+def test_relative_paths_mean_what_they_meant(
+    paths: list[UPath], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(paths[0].parent)
+    loader = small.read([UPath(path.name) for path in paths])
+    data = pickle.dumps(loader)
+    wanted = everything(loader)
+    monkeypatch.chdir("/")
+    assert everything(pickle.loads(data)) == wanted

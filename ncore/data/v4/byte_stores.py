@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ncore.data.v4.errors import SequenceFormatError
+from ncore.itar.place import absolute_path
 from ncore.stores.listing import IndexKeys, children
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class ItarByteStore:
     is_local = True
 
     def __init__(self, path: str, index_tail_read_size: int | None) -> None:
-        self.location = path
+        # Workers may have another current directory.
+        self.location = absolute_path(path)
         self._index_tail_read_size = index_tail_read_size
         self._reader = self._open()
         self._keys: IndexKeys | None = None
@@ -141,8 +143,9 @@ class DirectoryByteStore:
     is_local = True
 
     def __init__(self, path: str) -> None:
-        self.location = path
-        self._root = path.rstrip("/") + "/"
+        # Workers may have another current directory.
+        self.location = absolute_path(path)
+        self._root = self.location.rstrip("/") + "/"
 
     def _file(self, key: str) -> str:
         # Node names come out of metadata documents; none may lead out of the directory.
@@ -331,7 +334,7 @@ def open_byte_store(path: "UPath | Path | str", index_tail_read_size: int | None
     if local.suffix == ".itar":
         return ItarByteStore(str(local), index_tail_read_size)
     if local.suffix in (".zip", ".ozx"):
-        return ZarrByteStore(str(local))
+        return ZarrByteStore(absolute_path(local))
     raise SequenceFormatError(
         f"{local}: a component store is a .zarr.itar file or a zarr directory "
         "(sequence meta files end in .json)"
