@@ -91,7 +91,8 @@ def run_command(
 
 def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     out = Output.of(args)
-    # Of a program's user the file and line of a warning are no concern.
+    shown = warnings.showwarning
+    # The file and line of a warning are no concern of a command's user.
     warnings.showwarning = lambda message, *_, **__: out.warning(str(message))
     try:
         enter_working_directory()
@@ -120,6 +121,8 @@ def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
         if out.as_json:
             out.result({"error": {"type": type(error).__name__, "message": message}})
         return FAILED
+    finally:
+        warnings.showwarning = shown
 
 
 def describe(error: BaseException) -> str:

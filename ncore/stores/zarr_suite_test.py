@@ -3,6 +3,7 @@
 # bazel: size = "medium"
 
 import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,18 @@ class TestIndexedTarStore(StoreTests[IndexedTarStore, cpu.Buffer]):
     @pytest.fixture
     def store_kwargs(self, tmp_path: Path) -> dict[str, Any]:
         return {"itar_path": tmp_path / "f.zarr.itar", "mode": "w"}
+
+    @pytest.fixture
+    async def store(self, open_kwargs: dict[str, Any]) -> AsyncIterator[IndexedTarStore]:
+        store = await self.store_cls.open(**open_kwargs)
+        yield store
+        store.discard()
+
+    @pytest.fixture
+    def store_not_open(self, store_kwargs: dict[str, Any]) -> Iterator[IndexedTarStore]:
+        store = self.store_cls(**store_kwargs)
+        yield store
+        store.discard()
 
     def _writer(self, store: IndexedTarStore) -> ItarWriter:
         assert isinstance(store._session, WriteSession)
