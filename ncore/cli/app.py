@@ -30,7 +30,7 @@ from ncore.cli.exit_codes import FAILED as FAILED
 from ncore.cli.exit_codes import INTERRUPTED as INTERRUPTED
 from ncore.cli.exit_codes import WRONG_USAGE as WRONG_USAGE
 from ncore.cli.output import Output, take_any_text
-from ncore.cli.paths import enter_working_directory
+from ncore.cli.paths import enter_working_directory, expand_home
 from ncore.errors import NcoreError
 
 
@@ -76,6 +76,7 @@ def run_command(
         args = parser.parse_args(full_argv[1:])
         if not hasattr(args, "command"):
             parser.error("which command? See --help")
+        expand_home(args)
         return parser, args
 
     def main(parsed: tuple[argparse.ArgumentParser, argparse.Namespace]) -> int:

@@ -212,7 +212,11 @@ def _add_archive(parser: argparse.ArgumentParser) -> None:
 
 def _add_selection(parser: argparse.ArgumentParser, verb: str) -> None:
     for flag, meaning in (
-        ("--zarr", f"{verb} what matches the filter, e.g. path:labels or glob:**/zarr.json"),
+        (
+            "--zarr",
+            f"{verb} what matches the filter, e.g. path:labels or glob:**/zarr.json; always "
+            "relative to the root",
+        ),
         ("--zarr-and", "of that, only what also matches this one"),
         ("--zarr-not", "but not what matches this one"),
     ):

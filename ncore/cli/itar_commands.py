@@ -6,7 +6,7 @@ import errno
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rich.progress import Progress
@@ -26,6 +26,7 @@ from ncore.select.errors import SelectError
 from ncore.select.selection import ZarrSelection
 from ncore.stores.archive import describe, list_members, read_hierarchy
 from ncore.stores.decode import check_chunks
+from ncore.stores.errors import StoreLocationError
 from ncore.stores.indexed_tar import IndexedTarStore
 from ncore.stores.layout import read_layout
 from ncore.stores.layout_page import layout_page
@@ -37,7 +38,10 @@ from ncore.stores.references import (
     json_references,
     write_references,
 )
+from ncore.stores.replaceable import replaceable_archive
 from ncore.stores.unpack import unpack
+
+_NO_ITAR = (".zarr", ".zip", ".ozx", ".gz", ".bz2", ".xz", ".zst", ".tgz", ".7z")
 
 
 def _selection(args: argparse.Namespace) -> Callable[[str], bool] | None:
@@ -66,7 +70,20 @@ def _storage_options(args: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+def _check_target(place: str, overwrite: bool) -> None:
+    """Refuse to replace what is no archive; whether one may be is for the command to say."""
+    path = Path("" if is_remote(place) else local_path(place))
+    if overwrite and not is_remote(place) and path.exists():
+        replaceable_archive(path)
+
+
 def _open(args: argparse.Namespace, **kwargs: Any) -> IndexedTarStore:
+    if not is_remote(args.archive) and Path(local_path(args.archive)).is_dir():
+        raise StoreLocationError(
+            f"{args.archive}: not a file, so it is not an itar archive. It is a directory: "
+            "`ncore transfer ls` lists one, zarr.open_group(…).tree() shows its arrays, "
+            "`ncore itar pack` makes an archive of it"
+        )
     return IndexedTarStore(args.archive, **kwargs, **_storage_options(args))
 
 
@@ -85,6 +102,12 @@ def do_ls(args: argparse.Namespace, out: Output) -> None:
     with _open(args) as store:
         listed = list_members(
             store, args.path, recursive=args.recursive or selected is not None, selected=selected
+        )
+    if not listed and selected is not None:
+        below = f" below {args.path!r}" if args.path else ""
+        raise ItarKeyError(
+            f"{args.archive}: the filters match no key{below}; they are relative to the root of "
+            "the archive, whatever PATH is"
         )
     if out.as_json:
         out.result([line.to_json() for line in listed])
@@ -168,9 +191,10 @@ def do_refs(args: argparse.Namespace, out: Output) -> None:
             report = write_references(
                 store, args.target, args.format, url=args.url, overwrite=args.overwrite
             )
-        except ModuleNotFoundError as error:
+        except ImportError as error:
             raise UsageError(
-                f"--format parquet needs {error.name}: pip install 'ncore[parquet]'"
+                f"--format parquet needs {error.name or 'more packages'}: "
+                "pip install 'ncore[parquet]'"
             ) from None
     out.result(
         report._asdict(),
@@ -180,6 +204,12 @@ def do_refs(args: argparse.Namespace, out: Output) -> None:
 
 def do_pack(args: argparse.Namespace, out: Output) -> None:
     """Make an archive."""
+    name = args.archive.partition("?")[0].rstrip("/")
+    if name.lower().endswith(_NO_ITAR):
+        raise UsageError(
+            f"{args.archive}: what is made is an itar archive, and its name says another thing; "
+            f"call it {PurePosixPath(name).stem}.itar"
+        )
     with out.progress() as bar:
         report = pack(
             args.source,
@@ -246,6 +276,8 @@ def do_repack(args: argparse.Namespace, out: Output) -> None:
             f"{found.name}: {found.dead:,} dead bytes would go; nothing was written",
         )
         return
+    if args.target is not None:
+        _check_target(args.target, args.overwrite)
     with out.progress() as bar:
         report = repack(
             args.archive,
@@ -273,6 +305,7 @@ def do_recover(args: argparse.Namespace, out: Output) -> None:
             views.recovered(survey_report, None),
         )
         return
+    _check_target(target, args.overwrite)
     with out.progress() as bar:
         report = recover_archive(
             args.archive,

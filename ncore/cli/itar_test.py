@@ -2,6 +2,7 @@
 
 import base64
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -111,6 +112,7 @@ def test_pack_and_unpack(here, run):
     assert "nothing was written" in run("pack", "a.zarr", "c.zarr.itar", "--dry-run")[1]
     assert sorted(p.name for p in here.iterdir()) == ["a.zarr", "a.zarr.itar", "b.zarr.itar"]
     (here / "plain").mkdir()
+    (here / "plain" / "text").touch()
     assert "no zarr begins here" in run("pack", "plain", "plain.itar")[2]
 
 
@@ -290,3 +292,61 @@ def test_a_warning_of_the_library_is_one_of_the_command(here, run):
     code, _, told = run("pack", "dir.zarr", "new.zarr.itar")
     assert code == 0
     assert told.startswith("warning: new.zarr.itar: an earlier writer did not finish it")
+
+
+def test_no_match_is_an_error(here, run):
+    before = sorted(path.name for path in here.iterdir())
+    code, shown, error = run("ls", "a.zarr.itar", "g", "--zarr", "path:b")
+    assert (code, shown) == (1, "")
+    assert "match no key below 'g'; they are relative to the root" in error
+    code, _, error = run("unpack", "a.zarr.itar", "x.zarr", "--zarr", "path:9")
+    assert (code, error) == (
+        1,
+        "error: a.zarr.itar: the selection matches no key; nothing was written\n",
+    )
+    (here / "empty").mkdir()
+    assert "holds no files" in run("pack", "empty", "x.itar")[2]
+    assert run("unpack", "a.zarr.itar", "x.zarr")[0] == 0
+    assert "matches no key" in run("pack", "x.zarr", "x.itar", "--zarr", "path:9")[2]
+    assert sorted(path.name for path in here.iterdir()) == sorted([*before, "empty", "x.zarr"])
+
+
+def test_only_archives_are_replaced(here, run):
+    (here / "notes").write_text("notes")
+    assert run("unpack", "a.zarr.itar", "x.zarr")[0] == 0
+    for argv in (
+        ("pack", "x.zarr", "notes"),
+        ("repack", "a.zarr.itar", "notes"),
+        ("recover", "a.zarr.itar", "notes"),
+    ):
+        code, _, error = run(*argv, "--overwrite")
+        assert code == 1
+        assert "notes: is no finished itar archive" in error
+    assert (here / "notes").read_text() == "notes"
+    for name in ("y.zarr", "y.zip", "y.tar.gz"):
+        assert "its name says another thing" in run("pack", "x.zarr", name)[2]
+
+
+def test_a_directory_is_no_archive(here, run):
+    assert run("unpack", "a.zarr.itar", "x.zarr")[0] == 0
+    for command in ("info", "tree", "ls", "verify"):
+        code, _, error = run(command, "x.zarr")
+        assert code == 1
+        assert "`ncore transfer ls`" in error
+
+
+def test_home(here, run, monkeypatch):
+    monkeypatch.setenv("HOME", str(here / "home"))
+    (here / "home").mkdir()
+    assert run("map", "a.zarr.itar", "--output=~/map.html")[0] == 0
+    assert (here / "home" / "map.html").exists()
+    assert run("unpack", "a.zarr.itar", "~/x.zarr")[0] == 0
+    assert run("info", "~/none.itar")[0] == 1
+    assert sorted(path.name for path in here.iterdir()) == ["a.zarr.itar", "home"]
+
+
+def test_parquet_references_name_what_they_need(here, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fastparquet", None)
+    code, _, error = run("refs", "--format", "parquet", "a.zarr.itar", "r.parquet")
+    assert code == 2
+    assert "pip install 'ncore[parquet]'" in error

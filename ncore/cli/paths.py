@@ -1,13 +1,39 @@
-"""The directory that relative paths on a command line are relative to."""
+"""What the paths on a command line are relative to: the user's directory, or home."""
 
+import argparse
 import os
 from pathlib import Path
 
 from ncore.errors import NcoreError
 
+_KEYS = frozenset({"keys", "path"})
+"""Arguments that name something inside an archive."""
+
 
 class WorkingDirectoryError(NcoreError, OSError):
     """The directory that the user typed the command in cannot be entered."""
+
+
+def expand_home(args: argparse.Namespace) -> None:
+    """Read ``~`` at the beginning of places as the shell would have read it.
+
+    A shell leaves it alone in ``--to=~/x`` and in quotes; taken literally it would make
+    a directory of that name, and ``rm -r ~`` is no way to get rid of one. ``./~`` names it.
+    """
+    for name, value in vars(args).items():
+        if name in _KEYS:
+            continue
+        if isinstance(value, list):
+            setattr(args, name, [_expanded(item) for item in value])
+        else:
+            setattr(args, name, _expanded(value))
+
+
+def _expanded(value: object) -> object:
+    text = os.fspath(value) if isinstance(value, Path) else value
+    if not isinstance(text, str) or not (text == "~" or text.startswith("~/")):
+        return value
+    return type(value)(Path(text).expanduser())  # type: ignore[call-arg]
 
 
 def enter_working_directory() -> None:

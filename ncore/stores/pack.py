@@ -78,6 +78,10 @@ def pack(
         for key in keys:
             if problem := path_problem(key):
                 raise PackError(f"{files.name}: {key!r} cannot be a key: {problem}")
+        if not keys:
+            raise PackError(
+                f"{files.name}: " + ("the selection matches no key" if sizes else "holds no files")
+            )
         total = sum(sizes[key] for key in keys)
         report = PackReport(
             files.name, os.fspath(target), len(keys), total, None, holds_zarr(sizes)

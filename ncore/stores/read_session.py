@@ -238,7 +238,10 @@ class ReadSession:
         unreadable = first_unreadable(found)
         if unreadable is not None:
             # With it among the consolidated documents zarr could open nothing at all.
-            self._warn(f"zarr-python cannot read {unreadable!r}, so nothing is consolidated")
+            self._warn(
+                f"zarr-python cannot read {unreadable!r}, so nothing is consolidated; all other "
+                "nodes are read as without it (`ncore convert` makes v3 of the whole)"
+            )
             return None
         # Parents first and siblings together, whatever the archive's order is.
         ordered = {key: found[key] for key in documents.sorted_paths(found)}

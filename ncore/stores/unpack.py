@@ -77,6 +77,8 @@ def unpack(
         raise StoreExistsError(f"{path}: holds the archive {store.name}, so it is not replaced")
     names = reader.keys() if raw else _in_file_order(store)
     keys = [key for key in names if selected is None or selected(key)]
+    if not keys and selected is not None:
+        raise UnpackError(f"{store.name}: the selection matches no key; nothing was written")
     _check_keys(keys, store.name)
     sizes = {key: reader.entry(key).size if key in reader else 0 for key in keys}
     total = sum(sizes.values())
