@@ -142,12 +142,18 @@ def scratch() -> Iterator[Path]:
 class Bench:
     """The measurements, both sides in turn."""
 
-    def __init__(self, peer: str, rounds: int, scale: float) -> None:
+    def __init__(self, peer: str, rounds: int, scale: float, home: Path) -> None:
         self.peer = peer
+        self.home = home
         self.rounds = rounds
         self.scale = scale
         self.ours = [sys.executable, "-m", "ncore.cli.main", "transfer"]
         self.rows: list[dict[str, Any]] = []
+
+    def directory(self) -> Path:
+        """A new directory. All are kept until the end: for some seconds after many files
+        have been deleted, ext4 takes several times as long to make new ones."""
+        return Path(tempfile.mkdtemp(dir=self.home))
 
     def compare(self, name: str, once: dict[str, Callable[[int], Run]], files: int = 0) -> None:
         """Run both sides in turn and keep the medians."""
@@ -204,10 +210,9 @@ class Bench:
 
                 def down(side: str) -> Callable[[int], Run]:
                     def run(i: int) -> Run:
-                        with scratch() as out:
-                            place = server.asset("ncore-0.zarr")
-                            run = measure(server, self._download(side, place), out)
-                            assert digest_of(out / "ncore-0.zarr") == digest_of(source)
+                        out, place = self.directory(), server.asset("ncore-0.zarr")
+                        run = measure(server, self._download(side, place), out)
+                        assert digest_of(out / "ncore-0.zarr") == digest_of(source)
                         return run
 
                     return run
@@ -225,9 +230,8 @@ class Bench:
 
             def get(side: str, *more: str) -> Callable[[int], Run]:
                 def run(i: int) -> Run:
-                    with scratch() as out:
-                        place = server.asset("big.zarr")
-                        return measure(server, [*self._download(side, place), *more], out)
+                    place = server.asset("big.zarr")
+                    return measure(server, [*self._download(side, place), *more], self.directory())
 
                 return run
 
@@ -311,6 +315,25 @@ def checksums(peer_python: str, entries: int, rounds: int) -> list[dict[str, Any
     return rows
 
 
+def run(bench: Bench, only: str) -> list[dict[str, Any]]:
+    """Measure what was asked for."""
+
+    def size(full: int) -> int:
+        return max(1, int(full * bench.scale))
+
+    if only in ("", "small"):
+        bench.up_and_down(f"{size(5000):,} x 1 KB", size(5000), 1000)
+    if only in ("", "big"):
+        bench.up_and_down(f"{size(200):,} x 1 MiB", size(200), MEGABYTE)
+    if only in ("", "parts"):
+        bench.parts_of_a_large_zarr(size(100_000))
+    rows = bench.rows
+    if only in ("", "checksum"):
+        python = str(Path(bench.peer).with_name("python"))
+        rows += checksums(python, size(1_000_000), bench.rounds)
+    return rows
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -321,21 +344,8 @@ def main() -> None:
     parser.add_argument("--json", help="write the figures to this file")
     options = parser.parse_args()
     peer = str(Path(shutil.which(options.peer) or options.peer).absolute())
-    bench = Bench(peer, options.rounds, options.scale)
-
-    def size(full: int) -> int:
-        return max(1, int(full * options.scale))
-
-    if options.only in ("", "small"):
-        bench.up_and_down(f"{size(5000):,} x 1 KB", size(5000), 1000)
-    if options.only in ("", "big"):
-        bench.up_and_down(f"{size(200):,} x 1 MiB", size(200), MEGABYTE)
-    if options.only in ("", "parts"):
-        bench.parts_of_a_large_zarr(size(100_000))
-    rows = bench.rows
-    if options.only in ("", "checksum"):
-        python = str(Path(peer).with_name("python"))
-        rows += checksums(python, size(1_000_000), options.rounds)
+    with scratch() as home:
+        rows = run(Bench(peer, options.rounds, options.scale, home), options.only)
     if options.json:
         told = {"machine": platform.platform(), "cpus": os.cpu_count(), "rows": rows}
         Path(options.json).write_text(json.dumps(told, indent=1))

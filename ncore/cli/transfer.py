@@ -1,7 +1,6 @@
 """``ncore transfer``: parts of zarrs, up or down, from and to anywhere."""
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -11,18 +10,19 @@ from typing import Any
 from ncore.cli.app import FAILED, ArgumentParser, UsageError, add_output_flags, run_command
 from ncore.cli.output import Output
 from ncore.cli.transfer_manifest import add_commands
-from ncore.cli.transfer_progress import Events, Live, Plan, human_size, summary
-from ncore.cli.transfer_storage import add_storage, storage_of
-from ncore.select.errors import LocationError as SelectLocationError
+from ncore.cli.transfer_progress import Events, Live, Plan, summary
+from ncore.cli.transfer_storage import add_storage, run_with_places, storage_of
+from ncore.itar.sizes import human_size
 from ncore.select.help import LOCATION_HELP, ZARR_AND_HELP, ZARR_HELP, ZARR_NOT_HELP
 from ncore.select.selection import ZarrSelection
+from ncore.transfer.actions import Existing
 from ncore.transfer.download import Download, download
-from ncore.transfer.errors import LocationError
 from ncore.transfer.execute import Options
+from ncore.transfer.keys import show_key
 from ncore.transfer.ls import list_location
-from ncore.transfer.plan import Existing
 from ncore.transfer.report import Report, Reporter
 from ncore.transfer.roots import OpenOptions
+from ncore.transfer.several import ROOTS_AT_ONCE
 from ncore.transfer.upload import MODES, Upload, upload
 
 _DOWNLOAD_EXAMPLE = """
@@ -188,24 +188,25 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show the plan, change nothing")
     parser.add_argument("--yes", action="store_true", help="delete even more than is kept")
     parser.add_argument(
-        "-J", "--jobs", metavar="N", help="entries at once (dandi-cli's A:B is read as A times B)"
+        "-J",
+        "--jobs",
+        metavar="[PLACES:]ENTRIES",
+        help=f"how many zarrs or files at once (default: {ROOTS_AT_ONCE}), and how many entries of "
+        "each",
     )
     add_storage(parser)
     add_output_flags(parser)
 
 
-def _jobs(args: argparse.Namespace) -> int | None:
+def _jobs(args: argparse.Namespace) -> tuple[int, int | None]:
+    """Return how many roots, and how many entries of each, at once."""
     if args.jobs is None:
-        return None
-    try:
-        jobs = 1
-        for part in args.jobs.split(":"):
-            jobs *= int(part)
-    except ValueError:
-        jobs = 0
-    if not 1 <= jobs <= 1024:
-        raise UsageError(f"--jobs {args.jobs}: a number from 1 to 1024")
-    return jobs
+        return ROOTS_AT_ONCE, None
+    places, colon, entries = args.jobs.rpartition(":")
+    numbers = [places, entries] if colon else [str(ROOTS_AT_ONCE), entries]
+    if not all(n.isascii() and n.isdecimal() and 1 <= int(n) <= 1024 for n in numbers):
+        raise UsageError(f"--jobs {args.jobs}: ENTRIES or PLACES:ENTRIES, each from 1 to 1024")
+    return int(numbers[0]), int(numbers[1])
 
 
 def _selection(args: argparse.Namespace) -> ZarrSelection:
@@ -217,7 +218,7 @@ def _selection(args: argparse.Namespace) -> ZarrSelection:
 
 def _options(args: argparse.Namespace) -> Options:
     return Options(
-        jobs=_jobs(args),
+        jobs=_jobs(args)[1],
         dry_run=args.dry_run,
         yes=args.yes,
         allow_empty=args.allow_empty,
@@ -241,8 +242,9 @@ def _download(args: argparse.Namespace, out: Output) -> int | None:
         preserve_tree=args.preserve_tree,
         open=OpenOptions(storage=storage_of(args), glob=args.path_type == "glob"),
         options=_options(args),
+        roots_at_once=_jobs(args)[0],
     )
-    return _finish(_parsed(download(request, _reporter(args, out))), out)
+    return _finish(run_with_places(download(request, _reporter(args, out))), out)
 
 
 def _upload(args: argparse.Namespace, out: Output) -> int | None:
@@ -255,16 +257,9 @@ def _upload(args: argparse.Namespace, out: Output) -> int | None:
         instance=args.dandi_instance,
         open=OpenOptions(storage=storage_of(args)),
         options=_options(args),
+        roots_at_once=_jobs(args)[0],
     )
-    return _finish(_parsed(upload(request, _reporter(args, out))), out)
-
-
-def _parsed(work: Any) -> list[Report]:
-    try:
-        result: list[Report] = asyncio.run(work)
-    except (SelectLocationError, LocationError) as e:
-        raise UsageError(str(e)) from None
-    return result
+    return _finish(run_with_places(upload(request, _reporter(args, out))), out)
 
 
 def _finish(reports: Sequence[Report], out: Output) -> int | None:
@@ -276,7 +271,8 @@ def _finish(reports: Sequence[Report], out: Output) -> int | None:
                 out.warning(report.refusal)
         for key, error in report.errors:
             # Errors mostly name the key; a whole place's have none.
-            out.error(error if not key or key in error else f"{key}: {error}")
+            shown = show_key(key)
+            out.error(error if not key or shown in error else f"{shown}: {error}")
         if report.failed > len(report.errors):
             out.error(f"... and {report.failed - len(report.errors)} more")
     if out.as_json:
@@ -299,19 +295,17 @@ def _ls(args: argparse.Namespace, out: Output) -> int | None:
                 recursive=args.recursive,
                 allow_empty=args.allow_empty,
             ):
+                path = show_key(line.path)
                 if out.as_json:
                     sys.stdout.write(json.dumps(line.as_dict()) + "\n")
                 elif args.long:
                     size = "" if line.size is None else str(line.size)
-                    out.result(None, f"{size:>12}  {line.time:20}  {line.digest:36}  {line.path}")
+                    out.result(None, f"{size:>12}  {line.time:20}  {line.digest:36}  {path}")
                 else:
                     size = "" if line.size is None else human_size(line.size)
-                    out.result(None, f"{size:>9}  {line.path}")
+                    out.result(None, f"{size:>9}  {path}")
 
-    try:
-        asyncio.run(show())
-    except SelectLocationError as e:
-        raise UsageError(str(e)) from None
+    run_with_places(show())
     return None
 
 

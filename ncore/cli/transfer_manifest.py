@@ -1,29 +1,27 @@
 """``ncore transfer checksum``, ``manifest``, ``verify`` and ``diff``."""
 
 import argparse
-import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ncore.cli.app import FAILED, UsageError, add_output_flags
 from ncore.cli.output import Output
-from ncore.cli.transfer_progress import human_size
-from ncore.cli.transfer_storage import add_storage, storage_of
-from ncore.select.errors import LocationError as SelectLocationError
+from ncore.cli.transfer_storage import add_storage, run_with_places, storage_of
+from ncore.itar.sizes import human_size
 from ncore.select.help import LOCATION_HELP, ZARR_HELP
 from ncore.select.selection import ZarrSelection
 from ncore.transfer.backend import Root
 from ncore.transfer.errors import LocationError
+from ncore.transfer.keys import show_key
 from ncore.transfer.manifest_check import verify
 from ncore.transfer.manifest_diff import diff_manifests, prune_manifest
 from ncore.transfer.merkle_sources import checksum_of, make_manifest, update_manifest
 from ncore.transfer.roots import OpenOptions, close_all, open_roots, parse
 
-_T = TypeVar("_T")
 _CHECKSUM_EXAMPLE = """
 ncore transfer checksum x.zarr
 ncore transfer checksum dandi://dandi/000108/sub-1/x.ome.zarr x.zarr.itar
@@ -135,8 +133,9 @@ def _add_diff(commands: Any) -> None:
 
 
 @asynccontextmanager
-async def _root(location: str, options: OpenOptions) -> AsyncIterator[Root]:
+async def _root(location: str, args: argparse.Namespace) -> AsyncIterator[Root]:
     """Open the one zarr at a location."""
+    options = OpenOptions(storage=storage_of(args))
     parsed = parse(location, options)
     if parsed.zarr_subpath:
         raise LocationError(f"{parsed}: name the zarr as a whole")
@@ -154,23 +153,11 @@ async def _root(location: str, options: OpenOptions) -> AsyncIterator[Root]:
         await roots.aclose()  # type: ignore[attr-defined]
 
 
-def _run(args: argparse.Namespace, work: Callable[[OpenOptions], Awaitable[_T]]) -> _T:
-    options = OpenOptions(storage=storage_of(args))
-
-    async def run() -> _T:
-        return await work(options)
-
-    try:
-        return asyncio.run(run())
-    except SelectLocationError as e:
-        raise UsageError(str(e)) from None
-
-
 def _checksum(args: argparse.Namespace, out: Output) -> int | None:
-    async def work(options: OpenOptions) -> list[dict[str, object]]:
+    async def work() -> list[dict[str, object]]:
         found = []
         for location in args.locations:
-            async with _root(location, options) as root:
+            async with _root(location, args) as root:
                 digest = await checksum_of(root.backend)
                 found.append(
                     {
@@ -182,7 +169,7 @@ def _checksum(args: argparse.Namespace, out: Output) -> int | None:
                 )
         return found
 
-    found = _run(args, work)
+    found = run_with_places(work())
     out.result(found, "\n".join(f"{line['checksum']}  {line['location']}" for line in found))
     return None
 
@@ -210,15 +197,15 @@ def _manifest(args: argparse.Namespace, out: Output) -> int | None:
         raise UsageError("a manifest is of a whole zarr; --zarr goes with --prune")
     else:
 
-        async def work(options: OpenOptions) -> Any:
-            async with _root(args.location, options) as root:
+        async def work() -> Any:
+            async with _root(args.location, args) as root:
                 if args.update is not None:
                     return await update_manifest(
                         args.update, root.backend, args.output, args.changed
                     )
                 return await make_manifest(root.backend, args.output)
 
-        digest = _run(args, work)
+        digest = run_with_places(work())
     document = {
         "manifest": str(args.output),
         "checksum": str(digest),
@@ -230,11 +217,11 @@ def _manifest(args: argparse.Namespace, out: Output) -> int | None:
 
 
 def _verify(args: argparse.Namespace, out: Output) -> int | None:
-    async def work(options: OpenOptions) -> Any:
-        async with _root(args.location, options) as root:
+    async def work() -> Any:
+        async with _root(args.location, args) as root:
             return await verify(args.manifest, root.backend, args.checksum)
 
-    found = _run(args, work)
+    found = run_with_places(work())
     complete = [{"path": s.path, "checksum": str(s.digest)} for s in found.complete]
     document = {
         "checksum": found.checksum,
@@ -251,10 +238,12 @@ def _verify(args: argparse.Namespace, out: Output) -> int | None:
         f"{found.present} of {found.total} entries ({human_size(found.present_bytes)}) are there "
         f"and right; {found.wrong} wrong"
     ]
-    lines += [f"complete  {s.digest}  {s.path or 'the whole zarr'}" for s in found.complete]
+    lines += [
+        f"complete  {s.digest}  {show_key(s.path) or 'the whole zarr'}" for s in found.complete
+    ]
     out.result(document, "\n".join(lines))
     for problem in found.problems:
-        out.error(f"{problem.key}: {problem.what}")
+        out.error(f"{show_key(problem.key)}: {problem.what}")
     return None if found.ok and (found.is_whole or not args.whole) else FAILED
 
 
@@ -267,5 +256,5 @@ def _diff(args: argparse.Namespace, out: Output) -> int | None:
             line = {"change": difference.change, "path": difference.path}
             sys.stdout.write(json.dumps(line) + "\n")
         else:
-            out.result(None, f"{signs[difference.change]} {difference.path}")
+            out.result(None, f"{signs[difference.change]} {show_key(difference.path)}")
     return FAILED if differs else None

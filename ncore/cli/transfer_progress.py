@@ -3,11 +3,14 @@
 import json
 import sys
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ncore.cli.output import Output, label
-from ncore.transfer.plan import Action
+from ncore.itar.sizes import human_size
+from ncore.transfer.actions import Action
+from ncore.transfer.keys import show_key
 from ncore.transfer.report import Report
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ _REFRESH = 0.1
 class Live:
     """A progress bar for each root while it is being transferred.
 
-    The counts are read from the report ten times a second, so that an entry
+    The counts are read from the reports ten times a second, so that an entry
     costs nothing extra.
 
     Args:
@@ -29,52 +32,57 @@ class Live:
     wants_entries = False
 
     def __init__(self, out: Output) -> None:
-        self._shown = out.shows_progress
-        self._progress = out.progress() if self._shown else None
+        self._progress = out.progress() if out.shows_progress else None
+        self._tasks: dict[int, tuple[TaskID, Report]] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._task: TaskID | None = None
 
     def begin(self, report: Report) -> None:
         """Show a line for this root."""
         if self._progress is None:
             return
-        self._progress.start()
-        self._task = self._progress.add_task(label(report.source), total=None)
-        self._stop.clear()
-        self._thread = threading.Thread(target=self._refresh, args=(report,), daemon=True)
-        self._thread.start()
+        task = self._progress.add_task(label(report.source), total=None)
+        self._tasks[id(report)] = task, report
+        if self._thread is None:
+            self._progress.start()
+            self._stop.clear()
+            self._thread = threading.Thread(target=self._refresh, daemon=True)
+            self._thread.start()
 
-    def _refresh(self, report: Report) -> None:
-        assert self._task is not None
+    def _refresh(self) -> None:
         assert self._progress is not None
         while not self._stop.wait(_REFRESH):
-            planned = report.planned
-            total = planned.bytes["create"] + planned.bytes["replace"]
-            at_least = "" if report.plan_done else "+"
-            self._progress.update(
-                self._task,
-                description=f"{label(report.source)} {report.written}/{planned.to_write}{at_least}",
-                total=max(total, 1) if report.plan_done else None,
-                completed=report.bytes_moved,
-            )
+            for task, report in list(self._tasks.values()):
+                planned = report.planned
+                total = planned.bytes["create"] + planned.bytes["replace"]
+                count = f"{report.written}/{planned.to_write}"
+                at_least = "" if report.plan_done else "+"
+                self._progress.update(
+                    task,
+                    description=f"{label(report.source)} {count}{at_least}",
+                    total=max(total, 1) if report.plan_done else None,
+                    completed=report.bytes_moved,
+                )
 
-    def entry(self, event: str, key: str, fields: Mapping[str, object]) -> None:
+    def entry(self, report: Report, event: str, key: str, fields: Mapping[str, object]) -> None:
         """Do nothing."""
 
-    def planned(self, action: Action) -> None:
+    def planned(self, report: Report, action: Action) -> None:
         """Do nothing."""
 
     def end(self, report: Report) -> None:
         """Take the line away."""
-        self._stop.set()
-        if self._thread is not None:
+        if self._progress is None:
+            return
+        task, _ = self._tasks.pop(id(report))
+        if not self._tasks and self._thread is not None:
+            self._stop.set()
             self._thread.join()
             self._thread = None
-        if self._progress is not None and self._task is not None:
-            self._progress.remove_task(self._task)
-            self._task = None
+            self._progress.remove_task(task)
             self._progress.stop()
+        else:
+            self._progress.remove_task(task)
 
 
 class Events:
@@ -88,26 +96,24 @@ class Events:
 
     def __init__(self, *, plan: bool) -> None:
         self._plan = plan
-        self._source = ""
 
     def _write(self, event: str, fields: Mapping[str, object]) -> None:
         sys.stdout.write(json.dumps({"event": event, **fields}, allow_nan=False) + "\n")
 
     def begin(self, report: Report) -> None:
         """Say what is transferred."""
-        self._source = report.source
         self._write("begin", {"source": report.source, "target": report.target})
         sys.stdout.flush()
 
-    def entry(self, event: str, key: str, fields: Mapping[str, object]) -> None:
+    def entry(self, report: Report, event: str, key: str, fields: Mapping[str, object]) -> None:
         """Say what happened to an entry."""
-        self._write(event, {"source": self._source, "key": key, **fields})
+        self._write(event, {"source": report.source, "key": key, **fields})
 
-    def planned(self, action: Action) -> None:
+    def planned(self, report: Report, action: Action) -> None:
         """Say what is planned for an entry."""
         if self._plan:
             fields = {"action": action.kind, "reason": action.reason, "bytes": action.size}
-            self._write("plan", {"source": self._source, "key": action.key, **fields})
+            self._write("plan", {"source": report.source, "key": action.key, **fields})
 
     def end(self, report: Report) -> None:
         """Say how it ended."""
@@ -116,11 +122,11 @@ class Events:
 
 
 class Plan(Live):
-    """The first lines of a plan, for a person.
+    """The first lines of each plan, for a person.
 
     Args:
         out: Where to.
-        most: Lines to show.
+        most: Lines to show of one root.
     """
 
     wants_entries = True
@@ -129,33 +135,27 @@ class Plan(Live):
         super().__init__(out)
         self._out = out
         self._most = most
-        self._seen = 0
+        self._lines: dict[int, list[str]] = {}
+        self._seen: Counter[int] = Counter()
 
-    def planned(self, action: Action) -> None:
-        """Show an action while there is room; what stays as it is goes unsaid."""
+    def planned(self, report: Report, action: Action) -> None:
+        """Keep an action while there is room; what stays as it is goes unsaid."""
         if action.kind == "keep":
             return
-        self._seen += 1
-        if self._seen <= self._most:
-            size = human_size(action.size)
-            self._out.result(None, f"{action.kind:9} {size:>9}  {action.key}  ({action.reason})")
+        self._seen[id(report)] += 1
+        lines = self._lines.setdefault(id(report), [])
+        if len(lines) < self._most:
+            size, key = human_size(action.size), show_key(action.key)
+            lines.append(f"{action.kind:9} {size:>9}  {key}  ({action.reason})")
 
     def end(self, report: Report) -> None:
-        """Say how many lines there would have been."""
+        """Show them, and say how many more there would have been."""
         super().end(report)
-        if self._seen > self._most:
-            self._out.result(None, f"... and {self._seen - self._most} more (--json tells all)")
-        self._seen = 0
-
-
-def human_size(size: int) -> str:
-    """Return a number of bytes for people."""
-    value = float(size)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError
+        lines, seen = self._lines.pop(id(report), []), self._seen.pop(id(report), 0)
+        if seen > len(lines):
+            lines.append(f"... and {seen - len(lines)} more (--json tells all)")
+        if lines:
+            self._out.result(None, "\n".join([f"{show_key(report.source)}:", *lines]))
 
 
 def summary(report: Report) -> str:

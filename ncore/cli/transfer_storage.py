@@ -1,13 +1,19 @@
-"""``--storage-option``: how the transfer commands reach an object store."""
+"""How the transfer commands reach the places that they are given."""
 
 import argparse
-from typing import Any
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from ncore.cli.app import UsageError
+from ncore.select.errors import LocationError as SelectLocationError
+from ncore.transfer.errors import LocationError
+
+_T = TypeVar("_T")
 
 
 def add_storage(parser: argparse.ArgumentParser) -> None:
-    """Add the flag."""
+    """Add ``--storage-option``."""
     parser.add_argument(
         "--storage-option",
         metavar="NAME=VALUE",
@@ -20,7 +26,7 @@ def add_storage(parser: argparse.ArgumentParser) -> None:
 
 
 def storage_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the options that were given.
+    """Return the storage options that were given.
 
     Raises:
         UsageError: One is no NAME=VALUE.
@@ -32,3 +38,15 @@ def storage_of(args: argparse.Namespace) -> dict[str, Any]:
             raise UsageError("--storage-option takes NAME=VALUE")
         options[name] = {"true": True, "false": False}.get(value.lower(), value)
     return options
+
+
+def run_with_places(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run a command's work to its end.
+
+    Raises:
+        UsageError: A location is none, or cannot be what it is used as.
+    """
+    try:
+        return asyncio.run(work)
+    except (SelectLocationError, LocationError) as e:
+        raise UsageError(str(e)) from None

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ncore.select.location_parser import parse_location
+from ncore.transfer.actions import Existing, Extra
 from ncore.transfer.dandi_credentials import token_from_environment
 from ncore.transfer.dandi_open import open_dandi_sources, open_dandi_target
 from ncore.transfer.dandi_upload import Polling
@@ -22,7 +23,7 @@ from ncore.transfer.errors import (
 from ncore.transfer.execute import Options, Retries, transfer
 from ncore.transfer.http_session import HttpSession
 from ncore.transfer.local import LocalBackend
-from ncore.transfer.plan import Existing, Extra, Policy
+from ncore.transfer.plan import Policy
 from ncore.transfer.testing import DandiServer, Fault
 
 FILES = {

@@ -1,6 +1,6 @@
 """Downloading: any number of places into a local directory."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from ncore.select.location_parser import without_secrets
 from ncore.select.locations import Location
 from ncore.select.selection import ZarrSelection
 from ncore.select.zarr_boundary import is_zarr_name
+from ncore.transfer.actions import Existing, Extra
 from ncore.transfer.backend import Root, Source, Target
 from ncore.transfer.dandiset_file import name_dandiset
 from ncore.transfer.errors import LocationError, NoMatchError, TransferError, UnsafeKeyError
@@ -17,7 +18,7 @@ from ncore.transfer.listing import only_metadata
 from ncore.transfer.local import LocalBackend
 from ncore.transfer.one_file import OneFile, ending_of
 from ncore.transfer.overlap import Claims
-from ncore.transfer.plan import Existing, Extra, Policy
+from ncore.transfer.plan import Policy
 from ncore.transfer.report import Report, Reporter, Silent
 from ncore.transfer.roots import (
     OpenOptions,
@@ -28,6 +29,15 @@ from ncore.transfer.roots import (
     parse_sources,
     refuse_archive_name,
     selection_for,
+)
+from ncore.transfer.several import (
+    LOCATION,
+    ROOTS_AT_ONCE,
+    Done,
+    Lanes,
+    all_locations,
+    failed,
+    in_order,
 )
 
 
@@ -47,6 +57,7 @@ class Download:
         preserve_tree: Keep the path from the top of the dandiset or bucket.
         open: How places are opened.
         options: How transfers are carried out.
+        roots_at_once: How many are carried out side by side.
     """
 
     locations: Sequence[str]
@@ -57,6 +68,7 @@ class Download:
     preserve_tree: bool = False
     open: OpenOptions = field(default_factory=OpenOptions)
     options: Options = field(default_factory=Options)
+    roots_at_once: int = ROOTS_AT_ONCE
 
 
 async def download(request: Download, reporter: Reporter | None = None) -> list[Report]:
@@ -77,24 +89,17 @@ async def download(request: Download, reporter: Reporter | None = None) -> list[
     open_options = replace(request.open, whole=not unpacks)
     parsed = parse_sources(request.locations, open_options)
     claims = Claims()
-    reports: list[Report] = []
-    for text, location in parsed:
+    lanes = Lanes(request.roots_at_once)
+    reports: list[Done] = [{} for _ in parsed]
+
+    async def one(text: str, location: Location, done: Done) -> None:
         try:
-            async for report in _download(request, location, open_options, claims, reporter):
-                reports.append(report)
+            await _download(request, location, open_options, claims, lanes, reporter, done)
         except TransferError as e:
-            reports.append(failed(without_secrets(text), e, reporter))
-    return reports
+            done[LOCATION] = failed(without_secrets(text), e, reporter)
 
-
-def failed(location: str, error: TransferError, reporter: Reporter) -> Report:
-    """Return the report of a place that failed as a whole."""
-    report = Report(location, "")
-    report.fail("", error)
-    reporter.begin(report)
-    reporter.entry("error", "", {"error": str(error), "source": location})
-    reporter.end(report)
-    return report
+    await all_locations([one(*place, done) for place, done in zip(parsed, reports, strict=True)])
+    return in_order(reports)
 
 
 async def _download(
@@ -102,8 +107,10 @@ async def _download(
     location: Location,
     open_options: OpenOptions,
     claims: Claims,
+    lanes: Lanes,
     reporter: Reporter,
-) -> AsyncIterator[Report]:
+    done: Done,
+) -> None:
     selection = selection_for(location, request.selection)
     is_selected = selection != ZarrSelection()  # also by filters that everything passes
     policy = Policy(
@@ -112,33 +119,39 @@ async def _download(
         resolve_conflicts=request.existing not in (Existing.ERROR, Existing.SKIP),
         skip_chunks=only_metadata(selection),
     )
-    selected = 0
-    roots = 0
-    async for root in open_roots(location, open_options, is_selected=is_selected):
-        roots += 1
+
+    async def fetch(root: Root, number: int) -> Report:
         source: Source = root.backend
         target: Target | None = None
         try:
-            path = target_path(request, root, roots)
+            path = target_path(request, root, number)
             if root.is_zarr:
                 target = local_target(path)
             else:
                 source, target = _one_file(request, root, path)
-            if request.preserve_tree and roots == 1 and not request.options.dry_run:
+            if request.preserve_tree and number == 1 and not request.options.dry_run:
                 name_dandiset(location, root, request.output)
             claims.claim(source, target)
-            report = await transfer(
-                source,
-                target,
-                selection if root.is_zarr else None,
-                policy if root.is_zarr else replace(policy, extra=Extra.KEEP),
-                replace(request.options, allow_empty=True),
-                reporter,
-            )
+            async with lanes.target(target.url):
+                return await transfer(
+                    source,
+                    target,
+                    selection if root.is_zarr else None,
+                    policy if root.is_zarr else replace(policy, extra=Extra.KEEP),
+                    replace(request.options, allow_empty=True),
+                    reporter,
+                )
         finally:
             await close_all(source, *([target] if target is not None else []))
-        selected += report.planned.selected + report.planned.to_delete
-        yield report
+
+    async def one(root: Root, number: int) -> None:
+        try:
+            done[number] = await fetch(root, number)
+        except TransferError as e:
+            done[number] = failed(root.backend.url, e, reporter)
+
+    await lanes.each(open_roots(location, open_options, is_selected=is_selected), one)
+    selected = sum(r.planned.selected + r.planned.to_delete + r.failed for r in done.values())
     if not selected and not request.options.allow_empty:
         what = f"nothing matches {selection}" if is_selected else "there is nothing"
         raise NoMatchError(f"{location}: {what}; --allow-empty if that is meant")

@@ -9,9 +9,10 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ncore.transfer.actions import Action, ActionKind, Existing, Extra
 from ncore.transfer.backend import Entry, Outcome, Source, Target
 from ncore.transfer.errors import (
     DigestMismatchError,
@@ -24,7 +25,7 @@ from ncore.transfer.errors import (
 from ncore.transfer.listing import Selection
 from ncore.transfer.overlap import refuse_overlap
 from ncore.transfer.payloads import WHOLE, Payloads, Sending
-from ncore.transfer.plan import Action, ActionKind, Existing, Extra, Planner, Policy
+from ncore.transfer.plan import Planner, Policy
 from ncore.transfer.removal import Removal
 from ncore.transfer.report import Report, Reporter, Silent
 from ncore.transfer.spool import ActionSpool
@@ -203,7 +204,7 @@ class _Run:
         for action in batch:
             self._report.planned.add(action)
             if self._reporter.wants_entries:
-                self._reporter.planned(action)
+                self._reporter.planned(self._report, action)
             if action.kind is ActionKind.ERROR:
                 self._fail(action.key, action.reason)
             elif action.kind is ActionKind.DELETE:
@@ -364,7 +365,7 @@ class _Run:
         report.bytes_written += max(sending.entry.size, 0)
         if self._reporter.wants_entries:
             fields = {"action": str(sending.action.kind), "bytes": sending.entry.size}
-            self._reporter.entry("done", sending.action.key, fields)
+            self._tell("done", sending.action.key, fields)
         if self._options.remove_source:
             await self._removal.remove(sending.action)
         sending.payload.data = None
@@ -403,8 +404,7 @@ class _Run:
                 if attempt >= retries.attempts:
                     raise
                 self._report.retries += 1
-                if self._reporter.wants_entries:
-                    self._reporter.entry("retry", key, {"error": str(e), "attempt": attempt})
+                self._tell("retry", key, {"error": str(e), "attempt": attempt})
                 await asyncio.sleep(retries.delay(attempt, e))
 
     async def _delete(self, actions: Sequence[Action]) -> None:
@@ -429,7 +429,7 @@ class _Run:
                 failed = {key for key, _ in failures}
                 for entry in batch:
                     if entry.key not in failed:
-                        self._reporter.entry("deleted", entry.key, {"bytes": entry.size})
+                        self._tell("deleted", entry.key, {"bytes": entry.size})
 
     async def _delete_extra(self) -> None:
         waiting: list[Action] = []
@@ -463,10 +463,13 @@ class _Run:
             return
         await self._removal.after_publishing()
 
+    def _tell(self, event: str, key: str, fields: Mapping[str, object]) -> None:
+        if self._reporter.wants_entries:
+            self._reporter.entry(self._report, event, key, fields)
+
     def _fail(self, key: str, error: BaseException | str) -> None:
         self._report.fail(key, error)
-        if self._reporter.wants_entries:
-            self._reporter.entry("error", key, {"error": str(error)})
+        self._tell("error", key, {"error": str(error)})
 
 
 async def _all_or_cancel(first: asyncio.Task[None], *others: Awaitable[None]) -> None:

@@ -2,12 +2,13 @@
 
 import pytest
 
+from ncore.transfer.actions import Existing, Extra
 from ncore.transfer.backend import Capabilities
 from ncore.transfer.digests import Digest
 from ncore.transfer.errors import AccessDeniedError, GuardError, NoMatchError, TransientError
 from ncore.transfer.execute import Options, Retries, transfer
 from ncore.transfer.memory import MemoryBackend
-from ncore.transfer.plan import Existing, Extra, Policy
+from ncore.transfer.plan import Policy
 from ncore.transfer.spool import ActionSpool
 
 FAST = Retries(attempts=3, base=0.0)

@@ -9,13 +9,14 @@ import zarr
 from ncore.itar.testing.range_server import RangeServer
 from ncore.select.selection import ZarrSelection
 from ncore.stores.indexed_tar import IndexedTarStore
+from ncore.transfer.actions import Existing, Extra
 from ncore.transfer.errors import EntryNotFoundError
 from ncore.transfer.execute import Options, Retries, transfer
 from ncore.transfer.itar_source import ItarSource
 from ncore.transfer.itar_target import ItarTarget
 from ncore.transfer.local import LocalBackend
 from ncore.transfer.memory import MemoryBackend
-from ncore.transfer.plan import Existing, Extra, Policy
+from ncore.transfer.plan import Policy
 
 FULL = Policy(Existing.OVERWRITE_DIFFERENT, Extra.DELETE, resolve_conflicts=True)
 

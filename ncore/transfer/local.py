@@ -46,7 +46,7 @@ class LocalBackend:
         follow_links: Links to directories are part of it (a source); a target
             lists them as entries, and nothing is written through them.
         skip_names: Names of files and directories that are not part of it.
-        only: List this one entry alone.
+        only: This one file of it, and no other, is listed and written.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class LocalBackend:
         self._must_exist = must_exist
         self._follow_links = follow_links
         self._skip_names = skip_names
-        self._writer = Writer(self.root)
+        self._writer = Writer(self.root, only)
         self._hop = Hop()
 
     async def list(self, prefix: str = "", *, after: str = "") -> AsyncIterator[Sequence[Entry]]:

@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ncore.transfer import filesystem
+from ncore.transfer.actions import Existing, Extra
 from ncore.transfer.digests import digest_of
 from ncore.transfer.errors import EntryNotFoundError, TransferError
 from ncore.transfer.execute import Options, Retries, transfer
 from ncore.transfer.local import LocalBackend
 from ncore.transfer.local_listing import walk
 from ncore.transfer.memory import MemoryBackend
-from ncore.transfer.plan import Existing, Extra, Policy
+from ncore.transfer.plan import Policy
 
 OVERWRITE = Policy(Existing.OVERWRITE_DIFFERENT, Extra.KEEP, resolve_conflicts=True)
 
@@ -345,3 +346,22 @@ async def test_slow_calls_move_to_threads_and_back():
     with pytest.raises(ZeroDivisionError):
         await hop.run(lambda: 1 / 0)
     hop.close()
+
+
+async def test_directories_as_deep_as_a_path_can_be(tmp_path):
+    deep = "/".join(["d"] * 1900)
+    report = await download({f"{deep}/x": b"x", "y": b"y"}, tmp_path / "t")
+    assert report.ok, report.errors
+    assert (tmp_path / "t" / deep / "x").read_bytes() == b"x"
+    # Deeper ones could be written and never be opened again.
+    deeper = "/".join(["d"] * 3000)
+    report = await download({f"{deeper}/x": b"x", "z": b"z"}, tmp_path / "u")
+    assert [e.error for e in report.errors if "longer than the 4095 bytes" in e.error]
+    assert everything_below(tmp_path / "u") == ["z"]
+    # What is deleted takes its empty directories along, as far as that goes.
+    t = LocalBackend(tmp_path / "t")
+    (entry,) = [e for e in walk(str(tmp_path / "t")) if e.key != "y"]
+    assert await t.delete([entry]) == []
+    await t.close()
+    assert [e.key for e in walk(str(tmp_path / "t"))] == ["y"]
+    subprocess.run(["rm", "-r", tmp_path / "t"], check=True)  # pytest's own way recurses

@@ -14,19 +14,23 @@ import hashlib
 import itertools
 import os
 import stat
+import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 from ncore.transfer.errors import EntryExistsError, TransferError, UnsafeKeyError
 from ncore.transfer.filesystem import begin_sync, rename_new, sync_file_system
-from ncore.transfer.keys import check_key, show_key
+from ncore.transfer.keys import check_key, parent_of, show_key
 from ncore.transfer.local_listing import STAGING_SUFFIX
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PART_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORIES = 128
+_MOST_REMOVED = 64  # levels of empty directories
+_PATH_BYTES = 4096 if sys.platform == "linux" else 1024  # PATH_MAX, with its final zero
 _SYNC_EARLY = 1 << 18
 _SYNC_PART = 8 << 20
 
@@ -36,10 +40,12 @@ class Writer:
 
     Args:
         root: The directory; made with its parents by :meth:`open`.
+        only: Write this one file of it alone, beside other writers.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, only: str | None = None) -> None:
         self._root = root
+        self._only = only
         self._root_fd = -1
         self._staging_fd = -1
         self._staging: Path | None = None
@@ -72,11 +78,14 @@ class Writer:
 
     def _open_staging(self) -> None:
         root = self._root.resolve()
-        beside = root.parent / f".{root.name}{STAGING_SUFFIX}"
+        if self._only is None:
+            beside = root.parent / f".{root.name}{STAGING_SUFFIX}"
+        else:
+            beside = root / f".{self._only}{STAGING_SUFFIX}"
         inside = root / f".{STAGING_SUFFIX.lstrip('.')}{STAGING_SUFFIX}"
         device = os.fstat(self._root_fd).st_dev
         for path in (beside, inside):
-            if path is beside and (path == root or root.parent.stat().st_dev != device):
+            if path is beside and (path == root or path.parent.stat().st_dev != device):
                 continue
             try:
                 path.mkdir(mode=0o700, exist_ok=True)
@@ -115,13 +124,18 @@ class Writer:
             os.close(fd)
 
     def _directory(self, path: str) -> int:
-        if not path:
-            return self._root_fd
-        fd = self._directories.get(path)
-        if fd is not None:
-            return fd
+        missing = []
+        while path and path not in self._directories:
+            missing.append(path)
+            path = parent_of(path)
+        fd = self._directories[path] if path else self._root_fd
+        for below in reversed(missing):
+            fd = self._enter(below, fd)
+        return fd
+
+    def _enter(self, path: str, parent: int) -> int:
+        """Open a directory, whose parent is open, and keep it open for a while."""
         above, _, name = path.rpartition("/")
-        parent = self._directory(above)
         try:
             if above in self._made:  # so this one is most likely missing too
                 fd = self._make_directory(name, path, parent)
@@ -152,11 +166,20 @@ class Writer:
             self._made.add(path)
         return os.open(name, _DIRECTORY, dir_fd=parent)
 
+    def _check(self, key: str) -> None:
+        check_key(key)
+        # By descriptors a longer one could be written, but nothing could open it.
+        if len(os.fsencode(f"{self._root}/{key}")) >= _PATH_BYTES:
+            raise UnsafeKeyError(
+                f"refused the key {show_key(key[:100])!r}...: its path would be longer than the "
+                f"{_PATH_BYTES - 1} bytes that can be opened"
+            )
+
     def write(
         self, key: str, data: bytes | bytearray, mtime: float | None, *, replace: bool
     ) -> None:
         """Write a small file, whole."""
-        check_key(key)
+        self._check(key)
         above, _, name = key.rpartition("/")
         temporary = f"new-{next(self._serial)}"
         fd = os.open(temporary, _NEW_FILE, 0o666, dir_fd=self._staging_fd)
@@ -182,7 +205,7 @@ class Writer:
             key: The entry's key.
             version: Size and digest; another version begins afresh.
         """
-        check_key(key)
+        self._check(key)
         label = hashlib.sha256(f"{key}\0{version}".encode()).hexdigest()[:40]
         name = f"part-{label}"
         fd = os.open(name, _PART_FILE, 0o666, dir_fd=self._staging_fd)
@@ -221,23 +244,28 @@ class Writer:
     def delete(self, key: str) -> None:
         """Delete a file (a link, not what it points to) and directories left empty."""
         check_key(key)
-        parts = key.split("/")
-        descriptors = [self._root_fd]
+        *above, name = key.split("/")
+        # Of the directories above it the nearest are kept open, to be removed if empty.
+        nearest = deque([os.dup(self._root_fd)])
         try:
             try:
-                for part in parts[:-1]:
-                    descriptors.append(os.open(part, _DIRECTORY, dir_fd=descriptors[-1]))
-                os.unlink(parts[-1], dir_fd=descriptors[-1])
+                for part in above:
+                    nearest.append(os.open(part, _DIRECTORY, dir_fd=nearest[-1]))
+                    if len(nearest) > _MOST_REMOVED:
+                        os.close(nearest.popleft())
+                os.unlink(name, dir_fd=nearest[-1])
             except FileNotFoundError:
                 return
-            for i in range(len(parts) - 2, -1, -1):
-                os.rmdir(parts[i], dir_fd=descriptors[i])
-                self._forget("/".join(parts[: i + 1]))
+            while above and len(nearest) > 1:
+                os.close(nearest.pop())
+                os.rmdir(above[-1], dir_fd=nearest[-1])
+                self._forget("/".join(above))
+                above.pop()
         except OSError as e:
             if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
         finally:
-            for fd in descriptors[1:]:
+            for fd in nearest:
                 os.close(fd)
 
     def _forget(self, path: str) -> None:
@@ -336,8 +364,10 @@ def _set_mtime(fd: int, mtime: float | None) -> None:
             os.utime(fd, (mtime, mtime))
 
 
-def _remove_empty(name: str, parent: int) -> bool:
+def _remove_empty(name: str, parent: int, levels: int = _MOST_REMOVED) -> bool:
     """Remove a directory that holds no file at any depth; return whether it is gone."""
+    if not levels:
+        return False
     try:
         fd = os.open(name, _DIRECTORY, dir_fd=parent)
     except OSError:
@@ -345,7 +375,7 @@ def _remove_empty(name: str, parent: int) -> bool:
     try:
         with os.scandir(fd) as items:
             names = [item.name for item in items]
-        if not all(_remove_empty(inner, fd) for inner in names):
+        if not all(_remove_empty(inner, fd, levels - 1) for inner in names):
             return False
     finally:
         os.close(fd)

@@ -8,13 +8,14 @@ import pytest
 
 from ncore.itar.testing import s3_server
 from ncore.select.selection import ZarrSelection
+from ncore.transfer.actions import Existing, Extra
 from ncore.transfer.digests import digest_of
 from ncore.transfer.errors import AccessDeniedError, EntryNotFoundError, TransferError
 from ncore.transfer.execute import Options, Retries, transfer
 from ncore.transfer.local import LocalBackend
 from ncore.transfer.memory import MemoryBackend
 from ncore.transfer.objects import MULTIPART, ObjectBackend, digest_of_etag, part_size
-from ncore.transfer.plan import Existing, Extra, Policy
+from ncore.transfer.plan import Policy
 
 FAST = Retries(3, 0.0)
 FULL = Policy(Existing.OVERWRITE_DIFFERENT, Extra.DELETE, resolve_conflicts=True)

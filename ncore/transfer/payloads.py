@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
+from ncore.transfer.actions import Action
 from ncore.transfer.backend import Bytes, Entry, Payload, Source
 from ncore.transfer.digests import Digest, Hasher, digest_of, hasher, is_known
 from ncore.transfer.errors import DigestMismatchError, EntryChangedError, TransferError
 from ncore.transfer.keys import show_key
-from ncore.transfer.plan import Action
 from ncore.transfer.report import Report
 
 WHOLE = 2 << 20

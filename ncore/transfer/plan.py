@@ -11,125 +11,23 @@ deleted first (``conflict``), or the entry is an ``error`` where nothing may be
 overwritten.
 """
 
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from ncore.select.key_cover import KeyCover
 from ncore.select.selection import ZarrSelection
+from ncore.transfer.actions import Action, ActionKind, Existing, Extra
 from ncore.transfer.backend import Entry, Source
-from ncore.transfer.digests import is_known
-from ncore.transfer.documents import rewrites, say_the_same
-from ncore.transfer.errors import TransferError, UnsupportedError
+from ncore.transfer.compare import Comparer
+from ncore.transfer.errors import TransferError
 from ncore.transfer.keys import ancestors, check_key, is_unsafe, show_key
 from ncore.transfer.listing import Selection, list_scopes, scopes
 
-# File systems keep times to 2 s (FAT) and servers to 1 s (HTTP).
-_MTIME_TOLERANCE = 2.0
 _COMPARE_AT_ONCE = 256
 # Up to so many entries are looked up one by one in a target whose first page
 # of a listing is full.
 _MOST_SOUGHT = 16
 _WHOLE_PAGE = 1000
-
-
-class Existing(StrEnum):
-    """What to do about an entry that the target already has (``-e``)."""
-
-    ERROR = "error"
-    """Keep it when it is identical; anything else is an error."""
-    SKIP = "skip"
-    """Keep it, whatever it holds."""
-    OVERWRITE = "overwrite"
-    """Replace it without looking."""
-    OVERWRITE_DIFFERENT = "overwrite-different"
-    """Replace it when size or digest differ."""
-    REFRESH = "refresh"
-    """As overwrite-different, but equal size and time count as equal."""
-
-
-class Extra(StrEnum):
-    """What to do about an entry that only the target has."""
-
-    KEEP = "keep"
-    DELETE = "delete"
-    """Delete it when it is selected."""
-    SUBTREE = "subtree"
-    """Delete it when it is selected and the source has its top directory."""
-
-
-class ActionKind(StrEnum):
-    """What is to be done about one entry."""
-
-    CREATE = "create"
-    REPLACE = "replace"
-    KEEP = "keep"
-    DELETE = "delete"
-    CONFLICT = "conflict"
-    """Delete before writing: a file in a directory's place or the reverse."""
-    ERROR = "error"
-
-
-class Action(NamedTuple):
-    """One entry's line in the plan.
-
-    Attributes:
-        kind: What is to be done.
-        key: Key in the target.
-        reason: Why, in a few words.
-        source: What the source lists, None for deletions.
-        target: What the target lists, None for creations.
-    """
-
-    kind: ActionKind
-    key: str
-    reason: str
-    source: Entry | None = None
-    target: Entry | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes that this action moves, keeps or deletes (0 if unknown)."""
-        entry = self.source or self.target
-        return max(entry.size, 0) if entry else 0
-
-
-@dataclass
-class Totals:
-    """Counts and bytes of a plan, by kind of action."""
-
-    count: Counter[str] = field(default_factory=Counter)
-    bytes: Counter[str] = field(default_factory=Counter)
-
-    def add(self, action: Action) -> None:
-        """Count one action."""
-        self.count[action.kind] += 1
-        self.bytes[action.kind] += action.size
-
-    @property
-    def to_write(self) -> int:
-        """Number of entries to create or replace."""
-        return self.count[ActionKind.CREATE] + self.count[ActionKind.REPLACE]
-
-    @property
-    def to_delete(self) -> int:
-        """Number of entries to delete, conflicts included."""
-        return self.count[ActionKind.DELETE] + self.count[ActionKind.CONFLICT]
-
-    @property
-    def selected(self) -> int:
-        """Number of the source's entries that were selected."""
-        kinds = (ActionKind.CREATE, ActionKind.REPLACE, ActionKind.KEEP, ActionKind.ERROR)
-        return sum(self.count[kind] for kind in kinds)
-
-    def as_dict(self) -> dict[str, dict[str, int]]:
-        """Return the totals for a machine."""
-        return {
-            kind.value: {"entries": self.count[kind], "bytes": self.bytes[kind]}
-            for kind in ActionKind
-        }
 
 
 @dataclass
@@ -224,8 +122,7 @@ class Planner:
         self._exclusive = target is None or target.capabilities.exclusive_names
         self._stack: list[_Pending] = []
         self._out: list[Action] = []
-        self._compare: list[tuple[Entry, Entry]] = []
-        self._documents: list[tuple[Entry, Entry]] = []  # kept by meaning on one side
+        self._comparer = Comparer(source, target, self._policy.existing)
         self._last_target = ""
         self._scopes = scopes(self._selection.cover())
         self._above: dict[str, bool] = {}
@@ -278,12 +175,12 @@ class Planner:
                 await source.fill()
             if target.next is None:
                 await target.fill()
-            if len(self._compare) >= _COMPARE_AT_ONCE:
-                await self._settle()
+            if len(self._comparer) >= _COMPARE_AT_ONCE:
+                self._out += await self._comparer.settle()
             if len(self._out) >= _COMPARE_AT_ONCE:
                 yield self._take()
         self._pop(None)
-        await self._settle()
+        self._out += await self._comparer.settle()
         if self._out:
             yield self._take()
 
@@ -359,8 +256,8 @@ class Planner:
                 pending.action = action
             else:
                 self._out.append(action)
-        else:
-            self._both(s, t)
+        elif (decided := self._comparer.decide(s, t)) is not None:
+            self._out.append(decided)
         if self._exclusive and (_may_hold(key, next_s) or _may_hold(key, next_t)):
             self._stack.append(pending)
 
@@ -408,99 +305,6 @@ class Planner:
             if self._above[directory]:
                 return f"{show_key(directory)!r} is a file in the target"
         return ""
-
-    def _both(self, s: Entry, t: Entry) -> None:
-        existing = self._policy.existing
-        if existing is Existing.SKIP:
-            self._out.append(Action(ActionKind.KEEP, s.key, "skipped: exists", s, t))
-        elif existing is Existing.OVERWRITE:
-            self._out.append(Action(ActionKind.REPLACE, s.key, "overwrite", s, t))
-        elif rewrites(self._source, s.key) or rewrites(self._target, s.key):
-            self._documents.append((s, t))
-        elif s.size != t.size and s.size >= 0 and t.size >= 0:
-            self._differs(s, t, f"size {t.size} -> {s.size}")
-        elif (
-            existing is Existing.REFRESH
-            and s.size == t.size >= 0
-            and s.mtime is not None
-            and t.mtime is not None
-            and abs(s.mtime - t.mtime) <= _MTIME_TOLERANCE
-        ):
-            self._out.append(Action(ActionKind.KEEP, s.key, "same size and time", s, t))
-        elif s.digest and t.digest and s.digest.algorithm == t.digest.algorithm:
-            self._compared(s, t, s.digest == t.digest)
-        else:
-            self._compare.append((s, t))
-
-    def _differs(self, s: Entry, t: Entry, reason: str) -> None:
-        if self._policy.existing is Existing.ERROR:
-            reason = f"exists and differs ({reason}); see -e/--existing"
-            self._out.append(Action(ActionKind.ERROR, s.key, reason, s, t))
-        else:
-            self._out.append(Action(ActionKind.REPLACE, s.key, reason, s, t))
-
-    def _compared(self, s: Entry, t: Entry, equal: bool) -> None:
-        if equal:
-            self._out.append(Action(ActionKind.KEEP, s.key, "identical", s, t))
-        else:
-            self._differs(s, t, "content differs")
-
-    async def _settle(self) -> None:
-        """Decide about the pairs whose digests must be computed, or documents read."""
-        documents, self._documents = self._documents, []
-        for s, t in documents:
-            await self._compare_documents(s, t)
-        pairs, self._compare = self._compare, []
-        groups: dict[tuple[str, str, str], list[tuple[Entry, Entry]]] = {}
-        for s, t in pairs:
-            ours = s.digest.algorithm if s.digest else ""
-            theirs = t.digest.algorithm if t.digest else ""
-            can_read = self._source.capabilities.cheap_digests
-            can_look = self._target is not None and self._target.capabilities.cheap_digests
-            if theirs and is_known(theirs) and can_read:
-                how = (theirs, "compute", "listed")
-            elif ours and is_known(ours) and can_look:
-                how = (ours, "listed", "compute")
-            elif can_read and can_look:
-                how = ("md5", "compute", "compute")
-            else:
-                self._differs(s, t, "cannot be compared")
-                continue
-            groups.setdefault(how, []).append((s, t))
-        for (algorithm, of_source, of_target), group in groups.items():
-            sources, targets = [s for s, _ in group], [t for _, t in group]
-            ours_ = await self._digests(self._source, sources, algorithm, of_source)
-            theirs_ = await self._digests(self._target, targets, algorithm, of_target)
-            for (s, t), a, b in zip(group, ours_, theirs_, strict=True):
-                if isinstance(a, TransferError):
-                    self._out.append(Action(ActionKind.ERROR, s.key, str(a), s, t))
-                elif isinstance(b, TransferError):
-                    self._differs(s, t, f"cannot be read: {b}")
-                else:
-                    self._compared(s, t, a == b)
-
-    async def _compare_documents(self, s: Entry, t: Entry) -> None:
-        assert self._target is not None
-        try:
-            ours, theirs = await self._source.read(s), await self._target.read(t)
-        except TransferError as e:
-            self._differs(s, t, f"cannot be compared: {e}")
-            return
-        if rewrites(self._target, s.key):
-            equal = say_the_same(ours, theirs, ignore_consolidated=True)
-        else:
-            equal = say_the_same(theirs, ours, ignore_consolidated=False)
-        self._compared(s, t, equal)
-
-    async def _digests(
-        self, where: Source | None, entries: list[Entry], algorithm: str, how: str
-    ) -> Sequence[object]:
-        if how == "listed" or where is None:
-            return [e.digest for e in entries]
-        try:
-            return await where.digests(entries, algorithm)
-        except UnsupportedError as e:
-            return [e] * len(entries)
 
     async def _only_in_target(self, t: Entry) -> None:
         key = t.key

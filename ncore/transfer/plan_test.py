@@ -5,11 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ncore.select.selection import ZarrSelection
+from ncore.transfer.actions import ActionKind, Existing, Extra, Totals
 from ncore.transfer.backend import Capabilities
 from ncore.transfer.errors import TransferError
 from ncore.transfer.listing import list_scopes, only_metadata, scopes
 from ncore.transfer.memory import MemoryBackend
-from ncore.transfer.plan import ActionKind, Existing, Extra, Planner, Policy, Totals
+from ncore.transfer.plan import Planner, Policy
 
 
 async def make(source, target, selection=None, **policy):

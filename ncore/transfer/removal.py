@@ -7,6 +7,7 @@ is published as one, by what lies there after it was published.
 
 from collections.abc import Callable, Sequence
 
+from ncore.transfer.actions import Action
 from ncore.transfer.backend import Entry, Source, Target
 from ncore.transfer.digests import Digest
 from ncore.transfer.documents import rewrites, say_the_same
@@ -14,7 +15,6 @@ from ncore.transfer.errors import TransferError
 from ncore.transfer.keys import show_key
 from ncore.transfer.overlap import is_same_file
 from ncore.transfer.payloads import Payloads, Sending
-from ncore.transfer.plan import Action
 from ncore.transfer.report import Report
 from ncore.transfer.spool import ActionSpool
 

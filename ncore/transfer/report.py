@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from ncore.transfer.plan import Action, Totals
+from ncore.transfer.actions import Action, Totals
 
 _ERRORS_KEPT = 1000
 
@@ -92,7 +92,7 @@ class Report:
 
 
 class Reporter(Protocol):
-    """Hears of events; counts are read from the report.
+    """Hears of events of transfers that run side by side; counts are read from the reports.
 
     Attributes:
         wants_entries: Call :meth:`entry` for every entry. Off, a transfer
@@ -104,10 +104,10 @@ class Reporter(Protocol):
     def begin(self, report: Report) -> None:
         """A transfer between two roots begins."""
 
-    def entry(self, event: str, key: str, fields: Mapping[str, object]) -> None:
+    def entry(self, report: Report, event: str, key: str, fields: Mapping[str, object]) -> None:
         """Something happened to an entry: ``done``, ``retry``, ``error``, ``deleted``."""
 
-    def planned(self, action: Action) -> None:
+    def planned(self, report: Report, action: Action) -> None:
         """An action was planned (with ``wants_entries``)."""
 
     def end(self, report: Report) -> None:
@@ -122,10 +122,10 @@ class Silent:
     def begin(self, report: Report) -> None:
         """Do nothing."""
 
-    def entry(self, event: str, key: str, fields: Mapping[str, object]) -> None:
+    def entry(self, report: Report, event: str, key: str, fields: Mapping[str, object]) -> None:
         """Do nothing."""
 
-    def planned(self, action: Action) -> None:
+    def planned(self, report: Report, action: Action) -> None:
         """Do nothing."""
 
     def end(self, report: Report) -> None:

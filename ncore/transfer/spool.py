@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import IO
 
+from ncore.transfer.actions import Action, ActionKind
 from ncore.transfer.backend import Entry
 from ncore.transfer.digests import Digest
-from ncore.transfer.plan import Action, ActionKind
 
 _IN_MEMORY = 20_000
 

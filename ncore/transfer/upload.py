@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 from ncore.select.location_parser import without_secrets
 from ncore.select.locations import Location
 from ncore.select.selection import ZarrSelection
+from ncore.transfer.actions import Existing, Extra
 from ncore.transfer.backend import Root, Source
 from ncore.transfer.dandiset_file import own_dandiset
-from ncore.transfer.download import failed
 from ncore.transfer.errors import LocationError, TransferError
 from ncore.transfer.execute import Options, refuse_uncompared, transfer
 from ncore.transfer.listing import only_metadata
 from ncore.transfer.local import LocalBackend
 from ncore.transfer.overlap import Claims
-from ncore.transfer.plan import Existing, Extra, Policy
+from ncore.transfer.plan import Policy
 from ncore.transfer.report import Report, Reporter, Silent
 from ncore.transfer.roots import (
     OpenOptions,
@@ -25,6 +25,15 @@ from ncore.transfer.roots import (
     parse,
     parse_sources,
     selection_for,
+)
+from ncore.transfer.several import (
+    LOCATION,
+    ROOTS_AT_ONCE,
+    Done,
+    Lanes,
+    all_locations,
+    failed,
+    in_order,
 )
 
 MODES = {"full": Extra.DELETE, "patch": Extra.KEEP, "subtree": Extra.SUBTREE}
@@ -46,6 +55,7 @@ class Upload:
             one it was downloaded from.
         open: How places are opened.
         options: How transfers are carried out.
+        roots_at_once: How many are carried out side by side.
     """
 
     sources: Sequence[str]
@@ -56,6 +66,7 @@ class Upload:
     instance: str | None = None
     open: OpenOptions = field(default_factory=OpenOptions)
     options: Options = field(default_factory=Options)
+    roots_at_once: int = ROOTS_AT_ONCE
 
 
 async def upload(request: Upload, reporter: Reporter | None = None) -> list[Report]:
@@ -81,18 +92,28 @@ async def upload(request: Upload, reporter: Reporter | None = None) -> list[Repo
     parsed = parse_sources(request.sources, open_options)
     to = parse(request.to, open_options) if request.to is not None else None
     claims = Claims()
-    reports: list[Report] = []
-    for text, location in parsed:
+    lanes = Lanes(request.roots_at_once)
+    reports: list[Done] = [{} for _ in parsed]
+
+    async def one(text: str, location: Location, done: Done) -> None:
+        async def send(root: Root, number: int) -> None:
+            try:
+                target = to if to is not None else own_dandiset(location, request.instance)
+                done[number] = await _upload(
+                    request, location, root, target, open_options, claims, lanes, reporter
+                )
+            except TransferError as e:
+                await close_all(root.backend)
+                done[number] = failed(root.backend.url, e, reporter)
+
         try:
             is_selected = selection_for(location, request.selection) != ZarrSelection()
-            async for root in open_roots(location, open_options, is_selected=is_selected):
-                target = to if to is not None else own_dandiset(location, request.instance)
-                reports.append(
-                    await _upload(request, location, root, target, open_options, claims, reporter)
-                )
+            await lanes.each(open_roots(location, open_options, is_selected=is_selected), send)
         except TransferError as e:
-            reports.append(failed(without_secrets(text), e, reporter))
-    return reports
+            done[LOCATION] = failed(without_secrets(text), e, reporter)
+
+    await all_locations([one(*place, done) for place, done in zip(parsed, reports, strict=True)])
+    return in_order(reports)
 
 
 async def _upload(
@@ -102,6 +123,7 @@ async def _upload(
     to: Location,
     open_options: OpenOptions,
     claims: Claims,
+    lanes: Lanes,
     reporter: Reporter,
 ) -> Report:
     selection = selection_for(location, request.selection)
@@ -125,9 +147,10 @@ async def _upload(
     options = replace(request.options, mode=request.mode)
     try:
         claims.claim(backend, target)
-        return await transfer(
-            backend, target, selection if root.is_zarr else None, policy, options, reporter
-        )
+        async with lanes.target(target.url):
+            return await transfer(
+                backend, target, selection if root.is_zarr else None, policy, options, reporter
+            )
     finally:
         await close_all(backend, target)
 

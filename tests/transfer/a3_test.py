@@ -286,3 +286,52 @@ def test_plain_assets_come_whole(server, ncore, tmp_path):
     assert (code, err) == (0, "")
     assert (tmp_path / "sub-1/b.nwb").read_bytes() == b"nwb" * 1000
     assert tree(tmp_path / "sub-1/a.zarr") == METADATA
+
+
+def test_several_places_at_once_each_with_its_own_filter(server, ncore, tmp_path):
+    for name in "bcdef":
+        server.archive.add_zarr("000001", f"sub-1/{name}.zarr", FILES)
+    server.archive.add_blob("000001", "sub-1/x.nwb", b"x" * 3_000_000)
+    server.archive.add_blob("000001", "sub-1/y.nwb", b"y" * 3_000_000)
+    server.traffic.faults.append(Fault("s3", "GET", "/0/0/1", times=99, status=403, skip=1))
+    places = [gui(server, "sub-1/b.zarr/10"), gui(server, "sub-1/c.zarr"), gui(server, "no.zarr")]
+    code, out, err = ncore("download", "-J", "3:2", *places, "--zarr-not", "path:01", "-o", "o")
+    assert code == 1
+    assert "no.zarr" in err
+    assert sorted(tree(tmp_path / "o/b.zarr")) == ["10/.zarray", "10/0/0"]
+    assert tree(tmp_path / "o/c.zarr") == {k: v for k, v in FILES.items() if k != "01/.zarray"}
+    server.traffic.faults.clear()
+    # A folder: its assets side by side, reported in their order.
+    code, out, err = ncore("download", gui(server, "sub-1/"))
+    assert (code, err) == (0, "")
+    for name in "abcdef":
+        assert tree(tmp_path / f"sub-1/{name}.zarr") == FILES
+    assert (tmp_path / "sub-1/y.nwb").read_bytes() == b"y" * 3_000_000
+    told = [line.partition(" -> ")[0].rpartition("/")[2] for line in out.splitlines()]
+    assert told == [*(f"{name}.zarr" for name in "abcdef"), "x.nwb", "y.nwb"]
+    # Parts of one zarr go into one directory, and take turns there.
+    parts = [gui(server, f"sub-1/f.zarr/{part}") for part in ("0/1", "0/2", "10", "0/1")]
+    assert ncore("download", *parts, "-o", "p")[0] == 0
+    wanted = {k: v for k, v in FILES.items() if k.startswith(("0/1/", "0/2/", "10/"))}
+    assert tree(tmp_path / "p/f.zarr") == wanted
+    # And up: one that fails does not stop the others.
+    for name in "uvw":
+        fill(tmp_path / f"{name}.zarr", FILES)
+    code, out, err = ncore(
+        "upload", "u.zarr", "missing.zarr", "v.zarr", "w.zarr", "--to", gui(server, "sub-2/")
+    )
+    assert code == 1
+    assert "missing.zarr" in err
+    for name in "uvw":
+        assert objects(server, f"sub-2/{name}.zarr") == FILES
+    assert ncore("download", "-J", "0:2", places[0])[0] == 2
+    assert ncore("download", "-J", "2:x", places[0])[0] == 2
+
+
+def test_roots_are_under_way_side_by_side(server, ncore, tmp_path):
+    for name in "bcd":
+        server.archive.add_zarr("000001", f"sub-1/{name}.zarr", {".zgroup": b"{}"})
+    server.traffic.faults.append(Fault("s3", "GET", r"/\.zgroup", times=9, stall=0.6))
+    begun = time.monotonic()
+    assert ncore("download", "-J", "4:1", gui(server, "sub-1/"), "--zarr", "path:.zgroup")[0] == 0
+    assert time.monotonic() - begun < 4 * 0.6
