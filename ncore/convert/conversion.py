@@ -6,7 +6,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 from ncore.convert.errors import TargetError
@@ -16,9 +16,10 @@ from ncore.convert.memory import check_memory
 from ncore.convert.options import ConvertOptions
 from ncore.convert.plan import ArrayPlan, Plan, make_plan, refuse_unsupported, report_plan
 from ncore.convert.progress import NoProgress, Progress
-from ncore.convert.reencode import reencode
+from ncore.convert.reencode import BlockEncoder, Encoded, reencode
 from ncore.convert.report import ArrayReport, ConversionReport
 from ncore.convert.source import Source
+from ncore.convert.split import SourcePlace, Split, split_reencode, worth_splitting
 from ncore.convert.target import Target
 from ncore.convert.translation import Action
 from ncore.convert.verify import verify_store
@@ -35,6 +36,7 @@ def convert(
     target: str | os.PathLike[str] | None,
     options: ConvertOptions | None = None,
     progress: Progress | None = None,
+    executor: Executor | None = None,
 ) -> ConversionReport:
     """Convert a zarr v2 store to v3.
 
@@ -44,6 +46,8 @@ def convert(
         target: likewise, but a whole one, chosen by its name; None plans only.
         options: choices of the user.
         progress: told what is being done.
+        executor: of processes (here or elsewhere, that see the source) among which large
+            arrays are split that must be encoded anew.
 
     Returns:
         What was done, array by array.
@@ -58,7 +62,10 @@ def convert(
         to = None
         if target is not None:
             to = open_target(os.fspath(target), options.jobs, options.storage_options)
-        return convert_store(opened, to, options, progress, root)
+        split = None
+        if executor is not None:
+            split = Split(executor, SourcePlace(archive, options.storage_options))
+        return convert_store(opened, to, options, progress, root, split)
     finally:
         opened.close()
 
@@ -69,6 +76,7 @@ def convert_store(
     options: ConvertOptions | None = None,
     progress: Progress | None = None,
     root: str = "",
+    split: Split | None = None,
 ) -> ConversionReport:
     """Convert an opened source into a target.
 
@@ -82,6 +90,7 @@ def convert_store(
         options: choices of the user.
         progress: told what is being done.
         root: the node of the source that becomes the root.
+        split: who encodes large arrays anew; None does it here.
 
     Returns:
         What was done.
@@ -112,7 +121,7 @@ def convert_store(
     check_memory(plan, options)
     target.check(_keys(plan))
     try:
-        _execute(plan, source, target, options, progress, report)
+        _execute(plan, source, target, options, progress, report, split)
         target.finish()
         if options.verify != "none":
             store = target.staged()
@@ -164,6 +173,7 @@ def _execute(
     options: ConvertOptions,
     progress: Progress,
     report: ConversionReport,
+    split: Split | None,
 ) -> None:
     lines = {array.path: line for array, line in zip(plan.arrays, report.arrays, strict=True)}
     fingerprint = plan.fingerprint(source, options)
@@ -189,7 +199,7 @@ def _execute(
     progress.phase("convert", sum(a.size for a in todo) + sum(plan.others.values()))
     stored: dict[str, int] = {}
     for batch in _batches(todo):
-        _run_batch(batch, plan, source, target, options, progress, lines)
+        _run_batch(batch, plan, source, target, options, progress, lines, split)
         stored.update((array.path, lines[array.path].bytes_written) for array in batch)
         state = target.checkpoint()
         if state is not None:
@@ -228,6 +238,7 @@ def _run_batch(
     options: ConvertOptions,
     progress: Progress,
     lines: dict[str, ArrayReport],
+    split: Split | None,
 ) -> None:
     started = time.monotonic()
     root = f"{plan.root}/" if plan.root else ""
@@ -236,14 +247,7 @@ def _run_batch(
         line = lines[array.path]
         todo = array.size
         share = array.size / max(1, len(array.node.keys))
-        encoded = reencode(
-            array,
-            source,
-            plan.root,
-            jobs=options.jobs,
-            memory=options.memory,
-            allow_pickle=options.translation.allow_pickle,
-        )
+        encoded = _encoded(array, source, plan.root, options, split)
         for written in _written(encoded, array.prefix, target):
             line.bytes_written += written
             step = min(todo, int(share))
@@ -269,18 +273,27 @@ def _run_batch(
         lines[array.path].seconds = seconds * part
 
 
-def _written(
-    encoded: Iterator[tuple[str, bytes, int]], prefix: str, target: Target
-) -> Iterator[int]:
+def _encoded(
+    array: ArrayPlan, source: Source, root: str, options: ConvertOptions, split: Split | None
+) -> Iterator[Encoded]:
+    memory, pickles = options.memory, options.translation.allow_pickle
+    if split is not None:
+        encoder = BlockEncoder(array, source, root, memory=memory, allow_pickle=pickles)
+        if worth_splitting(encoder):
+            return split_reencode(split, array, encoder, root, memory=memory, pickles=pickles)
+    return reencode(array, source, root, jobs=options.jobs, memory=memory, allow_pickle=pickles)
+
+
+def _written(encoded: Iterator[Encoded], prefix: str, target: Target) -> Iterator[int]:
     """Write what was encoded; several at once where the target takes that. Yields sizes."""
     if not target.parallel:
-        for key, data, _ in encoded:
+        for key, data in encoded:
             target.write(prefix + key, data)
             yield len(data)
         return
     with ThreadPoolExecutor(_WRITERS) as pool:
         waiting: deque[tuple[Future[None], int]] = deque()
-        for key, data, _ in encoded:
+        for key, data in encoded:
             waiting.append((pool.submit(target.write, prefix + key, data), len(data)))
             while len(waiting) >= _WRITERS:
                 future, size = waiting.popleft()

@@ -1,6 +1,12 @@
-"""Convert many stores on a Dask cluster (``pip install ncore[dask]``): one task a store."""
+"""Convert many stores on a Dask cluster (``pip install ncore[dask]``): one task a store.
 
-from collections.abc import Iterator, Sequence
+Of a huge array that must be encoded anew, the task hands shares to the other
+workers.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from typing import Any
 
 from ncore.convert.errors import FleetError
 from ncore.convert.fleet_task import FleetResult, FleetTask, run_task
@@ -37,10 +43,11 @@ def run_on_dask(
     with client:
         futures = {
             # Dask moves a task to another worker when its own dies; it is continued there.
-            client.submit(run_task, task, options, retries, pure=False, retries=2): task
+            client.submit(_run_task, task, options, retries, pure=False, retries=2): task
             for task in tasks
         }
-        for future in as_completed(list(futures)):  # type: ignore[no-untyped-call]
+        done = as_completed(list(futures), loop=client.loop)  # type: ignore[no-untyped-call]
+        for future in done:
             task = futures[future]
             try:
                 result = future.result()
@@ -49,3 +56,29 @@ def run_on_dask(
                 result = FleetResult(task.source, task.target, "failed", text, size=task.size)
             future.release()
             yield result
+
+
+def _run_task(task: FleetTask, options: ConvertOptions, retries: int) -> FleetResult:
+    """What a worker does."""
+    return run_task(task, options, retries, executor=_Cluster())
+
+
+class _Cluster(Executor):
+    """The cluster that the running task is part of."""
+
+    def __init__(self) -> None:
+        self._client: Any = None
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        from distributed import get_client, secede
+
+        first = self._client is None
+        if first:
+            self._client = get_client()
+        # Before the stores that wait their turn, or all of them would be begun at once.
+        future: Future[Any] = self._client.submit(
+            fn, *args, **kwargs, pure=False, retries=2, priority=10
+        )
+        if first:
+            secede()  # type: ignore[no-untyped-call]  # this thread waits from here on
+        return future

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Iterable
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -97,7 +98,11 @@ def fleet_tasks(
 
 
 def run_task(
-    task: FleetTask, options: ConvertOptions, retries: int = 3, backoff: float = 1.0
+    task: FleetTask,
+    options: ConvertOptions,
+    retries: int = 3,
+    backoff: float = 1.0,
+    executor: Executor | None = None,
 ) -> FleetResult:
     """Convert one store; never raises for what may befall a conversion.
 
@@ -106,6 +111,7 @@ def run_task(
         options: choices of the user.
         retries: how often a remote error is tried again.
         backoff: seconds before the first retry; doubled for each further one.
+        executor: who helps with a large one.
     """
     if task.problem:
         return FleetResult(task.source, task.target, "failed", task.problem)
@@ -117,7 +123,7 @@ def run_task(
         again = locked = False
         try:
             if task.target:
-                report = convert(task.source, task.target, options).to_json()
+                report = convert(task.source, task.target, options, executor=executor).to_json()
             else:
                 report = convert_in_place(task.source, options).to_json()
             if report["already"] and not report["removed"]:

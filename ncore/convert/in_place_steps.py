@@ -98,7 +98,7 @@ def write_reencoded(
     progress.phase("convert", sum(array.size for array, _ in todo))
     for array, line in todo:
         began = time.monotonic()
-        for key, data, _ in reencode(
+        for key, data in reencode(
             array,
             source,
             "",

@@ -202,7 +202,7 @@ def test_processes_that_die_take_nothing_with_them(tmp_path: Path, monkeypatch) 
 def test_remote_errors_are_tried_again(tmp_path: Path, monkeypatch) -> None:
     calls = []
 
-    def flaky(source, target, options):
+    def flaky(source, target, options, executor):
         calls.append(source)
         if len(calls) < 3:
             raise SourceError("timeout")
@@ -247,7 +247,8 @@ def test_200_archives_on_dask_with_a_killed_worker(tmp_path: Path) -> None:
     assert len(tasks) == 200
     with (
         LocalCluster(2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster,
-        Client(cluster) as client,
+        # None that others find: the command line has none either.
+        Client(cluster, set_as_default=False) as client,
     ):
         pids = list(client.run(os.getpid).values())
         results = []
