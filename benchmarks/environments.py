@@ -55,18 +55,18 @@ class Environments:
             raise SystemExit("error: no environment could be made: " + "; ".join(self.missing))
         self.missing = [text for text in self.missing if not text.startswith("ours:")]
         python = str(place)
-        version = _version(python, "torch")
-        if version is None:
+        torch = _version(python, "torch")
+        if torch is None:
             installer = [python, str(HERE.parent / "tools" / "install_torch.py")]
             subprocess.run(installer, check=False, stdout=sys.stderr)
-            version = _version(python, "torch")
-        if version is None:
+            torch = _version(python, "torch")
+        if torch is None:
             self._lacks(f"{', '.join(heavy)}: there is no wheel of torch without CUDA")
             return python
         for peer in heavy:
             if _version(python, peer.partition("==")[0]) is None:
                 # Beside that torch: a newer one would bring CUDA after all.
-                _run([python, *PIP, *WHEELS, peer, f"torch=={version}"])
+                _run([python, *PIP, *WHEELS, peer, f"torch=={torch}"])
                 # PyPI's is built for CUDA; epoch_reader.py does without.
                 _run([python, *PIP, "uninstall", "--quiet", "-y", "torchvision"])
         return python
