@@ -217,7 +217,9 @@ def through_zarr(bench: Bench) -> None:
         what = f"{name}: against MemoryStore, with memory_map=True"
         bench.target(what, "≤ 1.1", f"{ratio:.2f}", ratio <= 1.1)
         ratio = ours / seconds["MemoryStore"]
-        bench.target(f"{name}: the same by default", "≤ 1.1", f"{ratio:.2f}", ratio <= 1.1)
+        bench.target(
+            f"{name}: against MemoryStore, by default", "≤ 1.1", f"{ratio:.2f}", ratio <= 1.1
+        )
         for other in ("LocalStore", "ZipStore", "ObjectStore"):
             ratio = seconds[other] / ours
             bench.target(f"{name}: against {other}", "> 1", f"{ratio:.2f}", ratio > 1)
@@ -229,7 +231,7 @@ def many_keys(bench: Bench) -> None:
     legacy = {"python": bench.args.legacy_python}
     path, their_path = f"{bench.place}/keys.itar", f"{bench.place}/nvidia-keys.itar"
     opening = {"rounds": rounds, "count": count}
-    key = "cameras/front/frames/1000/image/c/7"
+    key = f"cameras/front/frames/{count // 100}/image/c/7"
     results: dict[str, list[dict[str, Any]]] = {}
     for _ in range(3):  # by turns
         results.setdefault("ours", []).append(
@@ -288,16 +290,16 @@ def many_keys(bench: Bench) -> None:
                     f"opening {count:,} keys of {what}, against NVIDIA, {clock}", "≥ 3",
                     f"{ratio:.1f}", ratio >= 3,
                 )  # fmt: skip
-        taken = {name: found[name]["seconds"] for name in ("read ours", "read theirs")}
-        ratio = taken["read theirs"] / taken["read ours"]
-        print(
-            f"\nOpening and reading one value: {taken['read ours'] * 1e3:.0f} ms, NVIDIA's "
-            f"{taken['read theirs'] * 1e3:.0f} ms."
-        )
-        bench.target(
-            f"opening {count:,} keys and reading one, against NVIDIA", "≥ 3", f"{ratio:.1f}",
-            ratio >= 3,
-        )  # fmt: skip
+        for field, clock in (("seconds", "wall"), ("cpu", "CPU")):
+            ours, theirs = found["read ours"][field], found["read theirs"][field]
+            print(
+                f"\nOpening and reading one value, {clock}: {ours * 1e3:.0f} ms, NVIDIA's "
+                f"{theirs * 1e3:.0f} ms."
+            )
+            bench.target(
+                f"opening {count:,} keys and reading one, against NVIDIA, {clock}", "≥ 3",
+                f"{theirs / ours:.1f}", theirs / ours >= 3,
+            )  # fmt: skip
     retained = found["open ours"]["retained"]
     bench.target("bytes retained a key", "≤ 100", f"{retained:.0f}", retained <= 100)
 
@@ -388,14 +390,14 @@ def remote(bench: Bench) -> None:
         for width in (1, 4, 16, 64):
             taken = median(f"random, {width} at once", "seconds")
             print(f"| {width} | {taken:.2f} | {-(-320 // width) * 0.02:.2f} |")
-        bench.target(f"remote, {title}: requests to open", "1", f"{requests:.0f}", requests == 1)
+        bench.target(f"remote, requests to open, {title}", "1", f"{requests:.0f}", requests == 1)
         ratio = median("loop", "seconds") / median("read-ahead", "seconds")
         bench.target(
-            f"remote, {title}: read-ahead against a loop", "≥ 10", f"{ratio:.1f}", ratio >= 10
+            f"remote, read-ahead, {title}, against a loop", "≥ 10", f"{ratio:.1f}", ratio >= 10
         )
         ratio = median("random, 1 at once", "seconds") / median("random, 16 at once", "seconds")
         bench.target(
-            f"remote, {title}: random, 16 at once against 1", "bounded by concurrency",
+            f"remote, random, {title}, 16 at once against 1", "bounded by concurrency",
             f"{ratio:.1f}", ratio >= 10,
         )  # fmt: skip
 

@@ -22,6 +22,8 @@ BREAK = 0xFF
 
 _MAX_DEPTH = 64
 _PROBE = 64
+_PROBE_FIRST = 1 << 10
+"""So many texts are walked through sooner than looked at for repetitions."""
 _PROBE_MOST = 1 << 13
 _SUFFIX = 48
 """So many sizes in a row, seen before, announce a repetition."""
@@ -200,14 +202,16 @@ def _texts(raw: bytes, pos: int, count: int, what: str) -> tuple[PackedTexts, in
     ends = [np.full(1, pos, np.int64)]
     sizes = b""  # of the last strings with their heads, for _repeats; 0 where too large for a byte
     left = count
-    probe = _PROBE
+    probe = _PROBE_FIRST
     while left:
         found, pos = _walk(raw, pos, min(probe, left), what)
         stops = np.array(found, np.int64)
-        steps = np.diff(stops, prepend=ends[-1][-1])
-        sizes = (sizes + np.where(steps < 256, steps, 0).astype(np.uint8).tobytes())[-_HISTORY:]
         ends.append(stops)
         left -= len(found)
+        if left < _PROBE:
+            continue
+        steps = np.diff(stops, prepend=ends[-2][-1])
+        sizes = (sizes + np.where(steps < 256, steps, 0).astype(np.uint8).tobytes())[-_HISTORY:]
         repeated = _repeats(raw, pos, sizes, left)
         if len(repeated):
             ends.append(repeated)
@@ -281,9 +285,11 @@ def _without_heads(raw: bytes, begin: int, bounds: npt.NDArray[np.int64]) -> Pac
     section = np.frombuffer(raw, np.uint8)[begin : int(bounds[-1])]
     widths = _TEXT_HEADS[section[heads]]
     payload = np.ones(len(section), bool)
-    for at in range(int(widths.max(initial=0))):
+    payload[heads] = False
+    for at in range(1, int(widths.max()) if len(widths) else 0):
         payload[heads[widths > at] + at] = False
-    return PackedTexts(section[payload].tobytes(), np.cumsum(np.diff(bounds) - widths))
+    lengths = bounds[1:] - bounds[:-1] - widths
+    return PackedTexts(section[payload].tobytes(), np.cumsum(lengths))
 
 
 def _uint_runs(raw: bytes, pos: int, count: int) -> tuple[list[npt.NDArray[np.uint64]], int]:

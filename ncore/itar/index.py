@@ -64,9 +64,11 @@ class Index:
         count = len(keys)
         ends = keys.ends
         self._blob = keys.blob
-        lengths = np.diff(ends, prepend=0)
-        _check_utf8(self._blob, ends - lengths, lengths)
-        hashes = key_hashes(self._blob, ends - lengths, lengths)
+        begins = np.zeros(count, np.int64)
+        begins[1:] = ends[:-1]
+        lengths = ends - begins
+        _check_utf8(self._blob, begins, lengths)
+        hashes = key_hashes(self._blob, begins, lengths)
         position = np.uint32 if len(self._blob) < 1 << 32 else np.uint64
         starts = np.zeros(count + 1, position)
         starts[1:] = ends
@@ -76,8 +78,8 @@ class Index:
         self.md5 = md5
         # memoryviews index faster than arrays and give Python ints.
         self._starts = starts.data
-        self._offset_at = self.offsets.data
-        self._size_at = self.sizes.data
+        self.offset_at = self.offsets.data
+        self.size_at = self.sizes.data
         bits = min(BITS, max(1, int(count * 1.5).bit_length()))
         self._shift = BITS - bits
         self._table = self._place(keys, hashes, bits).data
@@ -101,7 +103,7 @@ class Index:
 
     def span(self, i: int) -> tuple[int, int]:
         """Return (payload offset, payload size) of entry ``i``."""
-        return self._offset_at[i], self._size_at[i]
+        return self.offset_at[i], self.size_at[i]
 
     def key(self, i: int) -> str:
         """Return the key of entry ``i``."""

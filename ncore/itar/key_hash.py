@@ -67,16 +67,17 @@ def key_hashes(
         lengths: their sizes in bytes, shape (n,).
     """
     number = np.zeros(len(starts), np.uint64)
-    array = np.frombuffer(blob, np.uint8)
     by_length = np.argsort(lengths, kind="stable")
     ordered = lengths[by_length]
-    bounds = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(ordered)]
+    steps = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    bounds = [0, *steps.tolist(), len(ordered)]
     for low, high in itertools.pairwise(bounds):
         size = int(ordered[low]) if high > low else 0
         for begin in range(0, size, _PIECE):
             width = min(_PIECE, size - begin)
             powers = np.array([pow(256, begin + at, PRIME) for at in range(width)], np.uint64)
-            windows = np.lib.stride_tricks.sliding_window_view(array, width)
+            # Overlapping rows: what begins at each byte.
+            windows = np.ndarray((len(blob) - width + 1, width), np.uint8, blob, strides=(1, 1))
             for top in range(low, high, _ROWS):
                 rows = by_length[top : min(top + _ROWS, high)]
                 number[rows] += _products(windows[starts[rows] + begin], powers)
