@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ncore.convert.errors import TargetError, TargetExistsError, UnstorableKeyEr
 from ncore.convert.journal import Journal
 from ncore.convert.source import DirectorySource, Source
 from ncore.convert.target import Target
-from ncore.convert.target_place import check_apart, check_replaceable
+from ncore.convert.target_place import check_apart, check_replaceable, zarr_name
 from ncore.itar.durable import sync_file, sync_tree
 from ncore.itar.safe_path import is_unsafe, path_problem, show_key
 from ncore.stores.documents import inline_consolidated
@@ -57,15 +58,16 @@ class DirectoryTarget(Target):
         for path in (self.path, self.stage, self._old):  # what a run removes or renames
             check_apart(source, path, self.name)
         self.exists()
-        return self._check_replaceable(overwrite)
+        return self._check_replaceable(overwrite, zarr_name(source))
 
-    def _check_replaceable(self, overwrite: bool) -> str:
+    def _check_replaceable(self, overwrite: bool, inside: str = "NAME.zarr") -> str:
         if self.path.exists() and not self.path.is_dir():
             raise TargetExistsError(
                 f"{self.name}: is a file, and without .itar, .zip or .ozx the target is a "
                 "directory; choose another name"
             )
-        return check_replaceable(self.path, self.name, overwrite, replaceable_directory)
+        look = partial(replaceable_directory, inside=inside)
+        return check_replaceable(self.path, self.name, overwrite, look)
 
     def check(self, keys: Iterable[str]) -> None:
         folders: dict[str, str] = {}

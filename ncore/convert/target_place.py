@@ -23,8 +23,21 @@ def check_apart(source: Source, path: Path, name: str) -> None:
     if how:
         raise SourceError(
             f"{name} {how} the source {source.name}; choose a target beside it"
-            + (f", such as {path / read.name}3" if how == "contains" and read else "")
+            + (f", such as {Path(name, _renamed(read.name))}" if how == "contains" and read else "")
         )
+
+
+def zarr_name(source: Source) -> str:
+    """How a directory that holds the source's conversion could be called."""
+    name = source.name.rstrip("/").rpartition("/")[2]
+    for suffix in (".itar", ".zip", ".ozx", ".zarr"):
+        name = name.removesuffix(suffix)
+    return f"{name or 'NAME'}.zarr"
+
+
+def _renamed(name: str) -> str:
+    stem, dot, suffixes = name.partition(".")
+    return f"{stem}-v3{dot}{suffixes}"
 
 
 def check_urls_apart(source: Source, url: str) -> None:

@@ -23,12 +23,13 @@ _MOST = 64 << 20
 """No root document is larger but for its consolidated metadata."""
 
 
-def replaceable_directory(path: Path, name: str = "") -> str:
+def replaceable_directory(path: Path, name: str = "", inside: str = "NAME.zarr") -> str:
     """Say in a few words which zarr lies in a directory.
 
     Args:
         path: a directory that exists.
         name: what the user calls it, for the message.
+        inside: how a zarr in it could be called, for the message.
 
     Returns:
         For instance ``a zarr v3 directory``; ``an empty directory`` if it is one.
@@ -46,7 +47,7 @@ def replaceable_directory(path: Path, name: str = "") -> str:
             return "an empty directory"
     raise StoreExistsError(
         f"{name or path}: is a directory that holds no zarr, so it is not replaced; name the new "
-        f"zarr inside it ({Path(name or path, 'NAME.zarr')}), or remove it yourself"
+        f"zarr inside it ({Path(name or path, inside)}), or remove it yourself"
     )
 
 
