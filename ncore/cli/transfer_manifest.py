@@ -10,13 +10,16 @@ from typing import Any
 
 from ncore.cli.app import FAILED, UsageError, add_output_flags
 from ncore.cli.output import Output
+from ncore.cli.output_file import STDOUT, output_file
 from ncore.cli.transfer_storage import add_storage, run_with_places, storage_of
 from ncore.itar.sizes import human_size
 from ncore.select.help import LOCATION_HELP, ZARR_HELP
 from ncore.select.selection import ZarrSelection
+from ncore.stores.replaceable import overlap
 from ncore.transfer.backend import Root
 from ncore.transfer.errors import LocationError
 from ncore.transfer.keys import show_key
+from ncore.transfer.manifest import is_manifest
 from ncore.transfer.manifest_check import verify
 from ncore.transfer.manifest_diff import diff_manifests, prune_manifest
 from ncore.transfer.merkle_sources import checksum_of, make_manifest, update_manifest
@@ -187,6 +190,7 @@ def _manifest(args: argparse.Namespace, out: Output) -> int | None:
     args.output = output_file(args.output, reading=reading)
     if args.output == STDOUT:
         raise UsageError("-o: a manifest is a file; it cannot go to standard output")
+    _check_output(args)
     if args.prune is not None:
         try:
             selection = ZarrSelection(tuple(args.zarr))
@@ -214,6 +218,22 @@ def _manifest(args: argparse.Namespace, out: Output) -> int | None:
     }
     out.result(document, f"{digest}  {args.output}")
     return None
+
+
+def _check_output(args: argparse.Namespace) -> None:
+    """Refuse to write the manifest over anything but another manifest.
+
+    Raises:
+        UsageError: It would replace something else, or lie in the zarr itself.
+    """
+    path = output_file(args.output, reading=[p for p in (args.location, args.prune) if p])
+    if path == STDOUT:
+        raise UsageError("-o -: a manifest is written to a file, which is replaced as a whole")
+    if path.exists() and path.stat().st_size and not is_manifest(path):
+        raise UsageError(f"-o {path}: exists and is no manifest, so it is not replaced")
+    location = args.location
+    if location and Path(location).is_dir() and overlap(Path(location), path) == "lies inside":
+        raise UsageError(f"-o {path}: lies inside {location}, of which it is the manifest")
 
 
 def _verify(args: argparse.Namespace, out: Output) -> int | None:

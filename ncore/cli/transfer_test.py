@@ -257,6 +257,37 @@ def test_checksums_and_manifests(ncore, tmp_path):
     assert ncore("checksum", "x.zarr/0")[0] == 2
 
 
+def test_a_manifest_replaces_only_a_manifest(ncore, tmp_path):
+    fill(tmp_path / "x.zarr")
+    fill(tmp_path / "plain", {"0": b"a"})
+    assert ncore("upload", "x.zarr", "--to", "x.zarr.itar")[0] == 0
+    (tmp_path / "notes.txt").write_bytes(b"thesis")
+    assert ncore("manifest", "x.zarr", "-o", "m.jsonl")[0] == 0
+    before = tree(tmp_path)
+    (tmp_path / "l").symlink_to("x.zarr/0/0")
+    for location, output in (
+        ("x.zarr", "x.zarr/.zgroup"),
+        ("x.zarr", "x.zarr/m.jsonl"),
+        ("x.zarr.itar", "x.zarr.itar"),
+        ("x.zarr", "x.zarr.itar"),
+        ("x.zarr", "notes.txt"),
+        ("x.zarr", "l"),
+        ("x.zarr", "x.zarr"),
+        ("x.zarr", "-"),
+        ("plain", "plain/m.jsonl"),
+    ):
+        code, _, err = ncore("manifest", location, "-o", output)
+        assert (code, "error:" in err) == (2, True), (location, output)
+    code, _, err = ncore("manifest", "--prune", "m.jsonl", "--zarr", "path:0", "-o", "m.jsonl")
+    assert (code, "being read" in err) == (2, True)
+    (tmp_path / "l").unlink()
+    assert tree(tmp_path) == before
+    assert ncore("manifest", "x.zarr", "--update", "m.jsonl", "-o", "m.jsonl")[0] == 0
+    assert ncore("manifest", "x.zarr", "-o", "m.jsonl")[0] == 0
+    (tmp_path / "empty").touch()  # as mktemp makes it
+    assert ncore("manifest", "x.zarr", "-o", "empty")[0] == 0
+
+
 def test_an_object_store(ncore, tmp_path, monkeypatch):
     fill(tmp_path / "x.zarr")
     with s3_server.moto_server("bucket") as endpoint:

@@ -17,6 +17,8 @@ from ncore.loaders.streams import Decode, Wanted
 from ncore.loaders.synchronize import MISSING, frame_times, synchronize
 
 Sample = dict[str, Any]
+# A sequence's id, its rows, by sensor how many of its frames are missing, and of how many.
+_Index = tuple[str, npt.NDArray[np.int32], npt.NDArray[np.int64], int]
 
 
 class FrameSource:
@@ -83,7 +85,8 @@ class FrameSource:
                 end.
             stride: take every ``stride``-th frame of the reference.
             missing: what becomes of samples for which a sensor has no frame near enough:
-                ``skip`` leaves them out, ``none`` has ``None`` in its place.
+                ``skip`` leaves them out (:attr:`dropped` counts them), ``none`` has
+                ``None`` in its place.
             decode: gets the encoded bytes of each image. Of local archives it gets a
                 read-only ``memoryview`` of the file itself, without a copy.
             transform: gets each complete sample and returns what is handed out.
@@ -91,8 +94,8 @@ class FrameSource:
                 longest ago is closed first.
 
         Raises:
-            LoaderArgumentError: a sensor does not exist in a sequence, or an argument is out
-                of its range (a ``ValueError``).
+            LoaderArgumentError: a sensor does not exist in a sequence, an argument is out of
+                its range, or every sample would be left out (a ``ValueError``).
             UnknownFieldError: a sensor of this kind has no such field (a ``ValueError``).
             NcoreError: a sequence cannot be opened; the message names it.
         """
@@ -114,19 +117,29 @@ class FrameSource:
         self._transform = transform
         self._sequences = Sequences(_listed(sequences), wanted, decode, max_open_sequences)
 
-        def index(opened: OpenSequence) -> tuple[str, npt.NDArray[np.int32]]:
+        def index(opened: OpenSequence) -> _Index:
             times = {
                 name: frame_times(stream.frames_timestamps_us, relative_frame_time)
                 for name, stream in zip(self._sensors, opened.streams, strict=True)
             }
             rows = synchronize(times, self._reference, tolerances, stride)
+            absent = rows == MISSING
             if missing == "skip":
-                rows = rows[(rows != MISSING).all(axis=1)]
-            return opened.sequence.sequence_id, rows
+                rows = rows[~absent.any(axis=1)]
+            return opened.sequence.sequence_id, rows, absent.sum(axis=0), len(absent)
 
         found = self._sequences.map(index)
-        self._ids: list[str] = [sequence_id for sequence_id, _ in found]
-        self._rows: list[npt.NDArray[np.int32]] = [rows for _, rows in found]
+        self._ids: list[str] = [sequence_id for sequence_id, *_ in found]
+        self._rows: list[npt.NDArray[np.int32]] = [rows for _, rows, *_ in found]
+        self._missing: list[int] = sum(absent for *_, absent, _ in found).tolist()
+        moments: int = sum(count for *_, count in found)
+        self._dropped = moments - sum(map(len, self._rows))
+        if moments and self._dropped == moments:
+            raise LoaderArgumentError(
+                f"none of the {moments} frames of {self._reference!r} has a frame of every other "
+                f"sensor near enough: {self._lacks(tolerances)}. A larger tolerance_us takes "
+                "frames farther away, missing='none' has None in their place"
+            )
         self._starts: list[int] = np.cumsum([0, *map(len, self._rows)]).tolist()
         self._column = self._sensors.index(self._reference)
 
@@ -134,6 +147,23 @@ class FrameSource:
     def sensors(self) -> list[str]:
         """What a sample has of each moment, in order."""
         return list(self._sensors)
+
+    @property
+    def dropped(self) -> int:
+        """How many frames of the reference make no sample, as another sensor has none near."""
+        return self._dropped
+
+    @property
+    def missing_frames(self) -> dict[str, int]:
+        """By sensor, for how many frames of the reference it has none near enough."""
+        return dict(zip(self._sensors, self._missing, strict=True))
+
+    def _lacks(self, tolerances: Mapping[str, int]) -> str:
+        return ", ".join(
+            f"{name!r} lacks {count} within {tolerances[name]} us"
+            for name, count in self.missing_frames.items()
+            if count
+        )
 
     @property
     def sequence_ids(self) -> list[str]:
@@ -180,7 +210,7 @@ class FrameSource:
         except IndexError as error:
             self._check_unchanged(number, opened, error)
             raise
-        return sample if self._transform is None else self._transform(sample)
+        return sample if self._transform is None else self._transformed(sample)
 
     def __getitems__(self, indices: Sequence[int]) -> list[Any]:
         """Return many samples, read together; remote ones concurrently."""
@@ -193,7 +223,18 @@ class FrameSource:
             self._read_into(samples, number, places)
         if self._transform is None:
             return samples
-        return [self._transform(sample) for sample in samples]
+        return [self._transformed(sample) for sample in samples]
+
+    def _transformed(self, sample: Sample) -> Any:
+        assert self._transform is not None
+        sequence_id, time = sample["sequence_id"], sample["timestamp_us"]  # it may change them
+        try:
+            return self._transform(sample)
+        except Exception as error:
+            error.add_note(
+                f"while transforming the sample of sequence {sequence_id!r} at {time} us"
+            )
+            raise
 
     def _read_into(
         self, samples: list[Any], number: int, places: Sequence[tuple[int, int]]
@@ -220,8 +261,9 @@ class FrameSource:
 
     def __repr__(self) -> str:
         # Grain compares it to tell whether a checkpoint belongs to these data.
+        dropped = f" ({self._dropped} left out)" if self._dropped else ""
         return (
-            f"FrameSource({len(self._ids)} sequences, {len(self)} samples of "
+            f"FrameSource({len(self._ids)} sequences, {len(self)} samples{dropped} of "
             f"{', '.join(self._sensors)}, frames {self._fingerprint:08x})"
         )
 

@@ -55,8 +55,21 @@ def test_sensors_are_matched_by_their_timestamps(drives):
     assert sample["lidar"]["xyz_m"].shape == (ray_count(6), 3)
     assert sample["lidar"]["intensity"].tolist() == [0.5] * ray_count(6)
     # 5 ms away: nearer than the tolerance allows by sensor.
-    assert len(FrameSource([drives[0]], ["front", "lidar"], tolerance_us={"lidar": 4_999})) == 0
+    with pytest.raises(
+        LoaderArgumentError, match=r"none of the 20.*'lidar' lacks 20 within 4999 us"
+    ):
+        FrameSource([drives[0]], ["front", "lidar"], tolerance_us={"lidar": 4_999})
     assert len(FrameSource([drives[0]], ["front", "lidar"], tolerance_us={"lidar": 5_000})) == 10
+
+
+def test_samples_left_out_are_counted(drives):
+    source = FrameSource(drives[:2], ["front", "lidar"])
+    assert (len(source), source.dropped) == (21, 20)
+    assert source.missing_frames == {"front": 0, "lidar": 20}
+    assert "21 samples (20 left out) of front, lidar" in repr(source)
+    whole = FrameSource([drives[0]], ["front", "lidar"], missing="none")
+    assert (whole.dropped, whole.missing_frames["lidar"]) == (0, 10)
+    assert "left out" not in repr(whole)
 
 
 def test_a_missing_frame_can_be_none(drives):
@@ -135,7 +148,21 @@ def test_what_a_decoder_raises_says_which_frame_it_was(drives):
 
     with pytest.raises(RuntimeError) as raised:
         FrameSource([drives[0]], ["front"], decode=decode)[3]
-    assert "frame 3 of camera 'front'" in raised.value.__notes__[0]
+    assert "frame 3 of camera 'front' of sequence 'drive-0'" in raised.value.__notes__[0]
+
+
+def test_what_a_callable_or_transform_raises_says_where(drives):
+    def fail(*_):
+        return 1 / 0
+
+    for read in (lambda s: s[3], lambda s: s.__getitems__([3])):
+        with pytest.raises(ZeroDivisionError) as raised:
+            read(FrameSource([drives[1]], {"front": fail}))
+        assert raised.value.__notes__ == ["while reading frame 3 of 'front' of sequence 'drive-1'"]
+        with pytest.raises(ZeroDivisionError) as raised:
+            read(FrameSource([drives[1]], ["front"], transform=fail))
+        time = frame_end_us("front", 3)
+        assert f"sequence 'drive-1' at {time} us" in raised.value.__notes__[0]
 
 
 def test_a_transform_sees_the_whole_sample(drives):

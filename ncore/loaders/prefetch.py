@@ -48,8 +48,10 @@ class PrefetchLoader:
             threads: batches to read at the same time.
 
         Raises:
-            LoaderArgumentError: an argument is out of its range (a ``ValueError``).
+            LoaderArgumentError: an argument is out of its range or of another kind (a
+                ``ValueError``).
         """
+        _check_kinds(source, sampler)
         if (batch_size is not None and batch_size < 1) or prefetch < 0 or threads < 1:
             raise LoaderArgumentError(
                 f"batch_size {batch_size} and threads {threads} must be at least 1, "
@@ -63,6 +65,13 @@ class PrefetchLoader:
         self._prefetch = prefetch
         self._threads = threads
         self._done: int | None = None
+
+    def __repr__(self) -> str:
+        size = "single samples" if self._batch_size is None else f"batches of {self._batch_size}"
+        return (
+            f"PrefetchLoader({self._source!r}, {size}, {len(self)} an epoch, epoch {self.epoch}, "
+            f"prefetch {self._prefetch}, {self._threads} threads)"
+        )
 
     @property
     def epoch(self) -> int:
@@ -127,3 +136,18 @@ class PrefetchLoader:
             finally:
                 for future in under_way:
                     future.cancel()
+
+
+def _check_kinds(source: object, sampler: object) -> None:
+    for method in ("__len__", "__getitems__"):
+        if not hasattr(source, method):
+            raise LoaderArgumentError(
+                f"source is a {type(source).__name__} without {method}: give a FrameSource, or "
+                "what returns its samples by __len__() and __getitems__(indices)"
+            )
+    needed = ("epoch", "start", "set_epoch", "state_dict", "load_state_dict", "__len__", "__iter__")
+    if sampler is not None and not all(hasattr(sampler, name) for name in needed):
+        raise LoaderArgumentError(
+            f"sampler is a {type(sampler).__name__}, which knows of no epochs: give an "
+            "EpochSampler(len(source), ...), or none for all samples in order"
+        )

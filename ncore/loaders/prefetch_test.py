@@ -90,3 +90,28 @@ def test_reading_ahead_is_bounded_and_ends_with_the_iteration():
 def test_arguments_out_of_range_are_refused(arguments):
     with pytest.raises(LoaderArgumentError):
         PrefetchLoader(Numbers(3), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("source", "sampler", "says"),
+    [
+        (Numbers(3), range(3), "sampler is a range.*EpochSampler"),
+        (Numbers(3), [2, 1], "sampler is a list"),
+        ([1, 2, 3], None, "source is a list without __getitems__"),
+        (iter(()), None, "without __len__"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(source, sampler, says):
+    with pytest.raises(LoaderArgumentError, match=says):
+        PrefetchLoader(source, sampler, batch_size=4)
+
+
+def test_repr_says_what_is_loaded():
+    class Named(Numbers):
+        def __repr__(self):
+            return "Named"
+
+    loader = PrefetchLoader(Named(10), EpochSampler(10), batch_size=4)
+    assert repr(loader) == (
+        "PrefetchLoader(Named, batches of 4, 3 an epoch, epoch 0, prefetch 4, 2 threads)"
+    )

@@ -76,8 +76,10 @@ class ImageStream(FieldStream):
         camera: CameraSensorProtocol,
         fields: Mapping[str, ReadField],
         decode: Decode | None,
+        sequence_id: str,
     ) -> None:
         super().__init__(camera.frames_timestamps_us, fields)
+        self._sequence_id = sequence_id
         self._images = encoded_images(camera)
         self._decode = decode
         self._sensor_id = camera.sensor_id
@@ -107,7 +109,8 @@ class ImageStream(FieldStream):
             return self._decode(data)
         except Exception as error:
             error.add_note(
-                f"while decoding frame {index} of camera {self._sensor_id!r} ({len(data)} bytes)"
+                f"while decoding frame {index} of camera {self._sensor_id!r} of sequence "
+                f"{self._sequence_id!r} ({len(data)} bytes)"
             )
             raise
 
@@ -116,14 +119,23 @@ class CallableStream(FieldStream):
     """Frames as the user's own callable reads them."""
 
     def __init__(
-        self, times: npt.NDArray[np.uint64], source: Any, read: Callable[[Any, int], Any]
+        self,
+        times: npt.NDArray[np.uint64],
+        source: Any,
+        read: Callable[[Any, int], Any],
+        what: str,
     ) -> None:
         super().__init__(times, {})
         self._source = source
         self._read = read
+        self._what = what
 
     def read(self, index: int) -> Any:
-        return self._read(self._source, index)
+        try:
+            return self._read(self._source, index)
+        except Exception as error:
+            error.add_note(f"while reading frame {index} of {self._what}")
+            raise
 
 
 def open_stream(
@@ -137,6 +149,7 @@ def open_stream(
     """
     kind: Kind
     sensor: Any
+    what = f"{name!r} of sequence {sequence.sequence_id!r}"
     if name in sequence.camera_ids:
         kind, sensor = CAMERA, sequence.get_camera_sensor(name)
     elif name in sequence.lidar_ids:
@@ -147,23 +160,23 @@ def open_stream(
         clouds = sequence.get_point_clouds_source(name)
         times = times_of(clouds.pc_timestamps_us)
         if callable(wanted):
-            return CallableStream(times, clouds, wanted)
+            return CallableStream(times, clouds, wanted, what)
         return FieldStream(times, _point_cloud_fields(clouds, wanted))
     elif name in sequence.camera_labels_ids:
         labels = sequence.get_camera_labels(name)
         times = times_of(labels.label_timestamps_us)
         if callable(wanted):
-            return CallableStream(times, labels, wanted)
+            return CallableStream(times, labels, wanted, what)
         return FieldStream(times, _label_fields(labels, times, wanted))
     else:
         raise _unknown(sequence, name)
     if callable(wanted):
-        return CallableStream(sensor.frames_timestamps_us, sensor, wanted)
+        return CallableStream(sensor.frames_timestamps_us, sensor, wanted, what)
     names = kind.default if wanted is None else tuple(wanted)
     together = kind is CAMERA and IMAGE in names
     fields = {n: field_reader(kind, sensor, n) for n in names if not (together and n == IMAGE)}
     if together:
-        return ImageStream(sensor, fields, decode)
+        return ImageStream(sensor, fields, decode, sequence.sequence_id)
     return FieldStream(sensor.frames_timestamps_us, fields)
 
 

@@ -125,6 +125,15 @@ class ManifestWriter:
         self._file.writelines([f"{format_item(item)}\n" for item in items])
 
 
+def is_manifest(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file begins as a manifest does."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_FIRST) + 1) == f"{_FIRST}\n".encode()
+    except OSError:
+        return False
+
+
 def write_manifest(path: str | os.PathLike[str], entries: Iterable[ZarrEntry]) -> DirectoryDigest:
     """Write the manifest of entries in key order; return the zarr's checksum.
 

@@ -11,6 +11,7 @@ import unicodedata
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from ncore.stores.replaceable import overlap
 from ncore.transfer.backend import Source, Target
 from ncore.transfer.errors import LocationError
 
@@ -59,15 +60,17 @@ def refuse_overlap(source: Source, target: Target) -> None:
 def _refuse_on_disk(source: OnDisk, target: OnDisk, source_url: str, target_url: str) -> None:
     ours, theirs = source.local_path, target.local_path
     if source.only is not None:  # one file: what lies beside it does not matter
-        if _is_same(_place(source), theirs / (target.only or source.only)):
+        if overlap(_place(source), theirs / (target.only or source.only)) == "is":
             raise LocationError(f"{source_url}: is itself the target; name another place")
-    elif _is_same(ours, theirs):
+        return
+    how = overlap(ours, theirs)
+    if how == "is":
         raise LocationError(
             f"{source_url}: source and target ({target_url}) are the same; name another place"
         )
-    elif _lies_in(theirs, ours):
+    if how == "lies inside":
         raise LocationError(f"{target_url}: the target lies inside the source ({source_url})")
-    elif _lies_in(ours, theirs):
+    if how == "contains":
         raise LocationError(f"{source_url}: the source lies inside the target ({target_url})")
 
 
@@ -95,7 +98,7 @@ class Claims:
         name = target.url if path is None else str(path.resolve())
         claims = self._claims.setdefault(unicodedata.normalize("NFC", name).casefold(), [])
         for other, exact, earlier in claims:
-            is_one = exact == name or (path and other and _is_same(path, other))
+            is_one = exact == name or (path and other and overlap(path, other) == "is")
             if is_one and earlier != own:
                 raise LocationError(
                     f"{source.url}: would be written to {target.url}, as {earlier} is; "
@@ -117,19 +120,3 @@ def is_same_file(source: Source, target: Target, key: str) -> bool:
 def _place(backend: OnDisk) -> Path:
     path = backend.local_path
     return path if backend.only is None else path / backend.only
-
-
-def _is_same(a: Path, b: Path) -> bool:
-    if a.resolve() == b.resolve():
-        return True
-    try:
-        return os.path.samestat(a.stat(), b.stat())
-    except OSError:
-        return False
-
-
-def _lies_in(path: Path, directory: Path) -> bool:
-    """Whether a path, which need not exist, lies below a directory."""
-    if not directory.is_dir():
-        return False
-    return any(_is_same(above, directory) for above in path.resolve().parents)

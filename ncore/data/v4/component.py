@@ -88,6 +88,9 @@ class ComponentWriter(ABC):
         self._generic_data: dict[str, npt.NDArray[Any]] = {}
         self._generic_meta_data: dict[str, Any] = {}
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__qualname__} of {self._node.path!r}>"
+
     def set_generic_data(
         self,
         data: dict[str, npt.NDArray[Any]],
@@ -185,6 +188,9 @@ class ComponentReader(ABC):
         }
         state = {k: v for k, v in vars(self).items() if k not in cached and k != "_given_group"}
         return {**state, **{k: getattr(self, k) for k in keep}}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__qualname__} of {self._node.path!r}>"
 
     @property
     def component_store(self) -> ByteStore:

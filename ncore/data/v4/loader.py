@@ -116,6 +116,12 @@ class SequenceLoaderV4(SequenceLoaderProtocol):
         error = self._reader.unreadable_instances.get((component, name))
         return "" if error is None else f" ({name!r} cannot be opened: {error})"
 
+    def __repr__(self) -> str:
+        return (
+            f"SequenceLoaderV4({self.sequence_id!r}, {len(self._cameras)} cameras, "
+            f"{len(self._lidars)} lidars, {len(self._radars)} radars)"
+        )
+
     @property
     def sequence_id(self) -> str:
         """Id of the sequence."""

@@ -48,6 +48,9 @@ class Sensor(SensorProtocol, Generic[ReaderT]):
         self._reader = sensor_reader
         self._pose_graph_source = pose_graph
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.sensor_id!r}, {self.frames_count} frames)"
+
     @property
     def sensor_id(self) -> str:
         """Id of the sensor, which is also its frame of reference."""

@@ -23,6 +23,9 @@ class CameraLabels(CameraLabelsProtocol):
     def __init__(self, reader: CameraLabelsComponent.Reader) -> None:
         self._reader = reader
 
+    def __repr__(self) -> str:
+        return f"CameraLabels({self._reader.instance_name!r}, {self.labels_count} labels)"
+
     @property
     def label_descriptor(self) -> CameraLabelDescriptor:
         """What the labels are and how they are stored."""
@@ -61,6 +64,9 @@ class PointCloudsSource(PointCloudsSourceProtocol):
 
     def __init__(self, reader: PointCloudsComponent.Reader) -> None:
         self._reader = reader
+
+    def __repr__(self) -> str:
+        return f"PointCloudsSource({self.point_clouds_source_id!r}, {self.pcs_count} clouds)"
 
     @property
     def point_clouds_source_id(self) -> str:

@@ -19,6 +19,7 @@ from ncore.data.v4.sequence_meta import (
     meta_store_paths,
     store_md5,
 )
+from ncore.itar.object_url import redact
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -86,6 +87,12 @@ class SequenceComponentGroupsReader:
             self._roots = [self._open_root(path) for path in self._paths]
         self._unreadable: dict[tuple[str, str], Exception] = {}
         self._check_stores()
+
+    def __repr__(self) -> str:
+        # A signed URL stays out of notebooks and logs.
+        places = (root.store.location for root in self._roots)
+        stores = ", ".join(redact(place) if "://" in place else place for place in places)
+        return f"SequenceComponentGroupsReader({self.sequence_id!r}, {stores})"
 
     def _open_root(self, path: "UPath | Path") -> GroupNode:
         store = open_byte_store(path, self._tail_read_size)

@@ -88,6 +88,14 @@ class SequenceComponentGroupsWriter:
         self._registered: dict[tuple[str, str], _Registration] = {}
         self._closed = False
 
+    def __repr__(self) -> str:
+        state = ", closed" if self._closed else ""
+        return (
+            f"SequenceComponentGroupsWriter({self._sequence_id!r}, "
+            f"{str(self._output_dir / self._base_name)!r}, "
+            f"{len(self._registered)} components{state})"
+        )
+
     @staticmethod
     def from_reader(
         output_dir_path: UPath | Path,
