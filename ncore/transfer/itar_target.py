@@ -22,7 +22,7 @@ from ncore.transfer.backend import Capabilities, DeleteFailure, Entry, Outcome, 
 from ncore.transfer.digests import Digest
 from ncore.transfer.errors import EntryExistsError, TransferError
 from ncore.transfer.itar_source import ItarSource
-from ncore.transfer.keys import check_key
+from ncore.transfer.keys import check_key, show_key
 
 
 class ItarTarget:
@@ -40,10 +40,19 @@ class ItarTarget:
             writable=True, cheap_digests=True, concurrency=16, published_whole=True
         )
         self._old: ItarSource | None = None
-        if self.path.exists():
+        self._planned_on = self._state()
+        if self._planned_on is not None:
             self._old = self._source()
         self._new: IndexedTarStore | None = None
         self._written: set[str] = set()
+
+    def _state(self) -> tuple[int, int, int] | None:
+        """Return what tells whether the archive is still the same, None without one."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def _source(self) -> ItarSource:
         return ItarSource(lambda: IndexedTarStore(self.path, mode="r"), self.url, is_local=True)
@@ -88,8 +97,13 @@ class ItarTarget:
         if self._new is None:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
+                if self._state() != self._planned_on:
+                    # The plan was made for what is no longer there.
+                    raise TransferError(
+                        f"{self.url}: was changed by another writer meanwhile; run again"
+                    )
                 if self._old is None:
-                    self._new = IndexedTarStore(self.path, mode="w", digests=("crc32c", "md5"))
+                    self._new = IndexedTarStore(self.path, mode="x", digests=("crc32c", "md5"))
                 else:
                     self._new = IndexedTarStore(self.path, mode="r+")
             except (ItarError, OSError) as e:
@@ -110,6 +124,10 @@ class ItarTarget:
                 await self._write_large(payload)
         except ItarError as e:
             raise TransferError(str(e)) from e
+        except OSError as e:
+            if isinstance(e, TransferError):
+                raise
+            raise TransferError(f"{self.url}: {show_key(payload.key)!r}: {e.strerror or e}") from e
         self._written.add(payload.key)
         return None
 
@@ -160,6 +178,7 @@ class ItarTarget:
         self._new = None
         if self._old is not None:
             await self._old.close()
+        self._planned_on = self._state()
         self._old = self._source()
 
     async def abort(self) -> None:

@@ -1,5 +1,6 @@
 """Archives as source and target."""
 
+import errno
 import json
 import os
 
@@ -10,7 +11,7 @@ from ncore.itar.testing.range_server import RangeServer
 from ncore.select.selection import ZarrSelection
 from ncore.stores.indexed_tar import IndexedTarStore
 from ncore.transfer.actions import Existing, Extra
-from ncore.transfer.errors import EntryNotFoundError
+from ncore.transfer.errors import EntryNotFoundError, TransferError
 from ncore.transfer.execute import Options, Retries, transfer
 from ncore.transfer.itar_source import ItarSource
 from ncore.transfer.itar_target import ItarTarget
@@ -152,3 +153,34 @@ async def test_remote_entries_are_fetched_together(tmp_path):
         assert sorted(t.entries) == sorted(f"y/c/{i}" for i in range(200))
         assert len(server.requests) <= 70, "far fewer requests than entries"
         await s.close()
+
+
+@pytest.mark.parametrize("there_already", [False, True])
+async def test_an_archive_that_another_writer_changed_meanwhile(tmp_path, there_already):
+    path = tmp_path / "a.zarr.itar"
+    if there_already:
+        make_archive(path, chunks=3)
+    t = ItarTarget(path)
+    make_archive(path)
+    before = path.read_bytes()
+    with pytest.raises(TransferError, match="run again"):
+        await transfer(MemoryBackend({"x/c/0": b"new"}), t, None, FULL, Options(yes=True))
+    await t.close()
+    assert path.read_bytes() == before
+    t = ItarTarget(path)
+    assert (await transfer(MemoryBackend({"new": b"new"}), t, None, Policy())).ok
+    await t.close()
+    with IndexedTarStore(path) as store:
+        assert store.read("new") == b"new"
+
+
+async def test_a_full_disk_names_the_archive(tmp_path, monkeypatch):
+    async def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ItarTarget, "_set", full)
+    t = ItarTarget(tmp_path / "a.zarr.itar")
+    report = await transfer(MemoryBackend({"k": b"v"}), t)
+    await t.close()
+    assert "a.zarr.itar: 'k': No space left" in report.errors[0].error
+    assert list(tmp_path.iterdir()) == []
