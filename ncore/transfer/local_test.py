@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ncore.transfer import filesystem
 from ncore.transfer.actions import Existing, Extra
+from ncore.transfer.backend import Entry
 from ncore.transfer.digests import digest_of
 from ncore.transfer.errors import EntryNotFoundError, TransferError
 from ncore.transfer.execute import Options, Retries, transfer
@@ -365,3 +366,20 @@ async def test_directories_as_deep_as_a_path_can_be(tmp_path):
     await t.close()
     assert [e.key for e in walk(str(tmp_path / "t"))] == ["y"]
     subprocess.run(["rm", "-r", tmp_path / "t"], check=True)  # pytest's own way recurses
+
+
+async def test_directories_emptied_by_two_threads_at_once(tmp_path, monkeypatch):
+    fill(tmp_path / "x", {"a/b/0": b"0", "c": b"c"})
+    rmdir = os.rmdir
+
+    def beaten(name, **kwargs):
+        rmdir(name, **kwargs)
+        rmdir(name, **kwargs)  # as the slower of two finds it
+
+    monkeypatch.setattr(os, "rmdir", beaten)
+    t = LocalBackend(tmp_path / "x")
+    failures = await t.delete([Entry("a/b/0", 1)])
+    monkeypatch.undo()
+    await t.close()
+    assert failures == []
+    assert everything_below(tmp_path / "x") == ["c"]

@@ -258,7 +258,8 @@ class Writer:
                 return
             while above and len(nearest) > 1:
                 os.close(nearest.pop())
-                os.rmdir(above[-1], dir_fd=nearest[-1])
+                with contextlib.suppress(FileNotFoundError):  # another thread was quicker
+                    os.rmdir(above[-1], dir_fd=nearest[-1])
                 self._forget("/".join(above))
                 above.pop()
         except OSError as e:
