@@ -31,7 +31,7 @@ def open_image(data: bytes, image_format: str | None) -> Image.Image:
     """
     formats = None
     if image_format is not None:
-        name = image_format.upper()
+        name = str(image_format).upper()  # stored metadata may hold anything
         name = _ALIASES.get(name, name)
         Image.init()
         if name not in Image.OPEN:

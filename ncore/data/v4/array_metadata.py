@@ -13,6 +13,7 @@ https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +30,10 @@ _V3_DTYPES = frozenset(
     )
 )
 _FLOAT_FILLS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+
+# What numpy 1 holds (2 takes 64 dimensions), and a size whose bytes fit 63 bits.
+_MOST_DIMENSIONS = 32
+_MOST_ELEMENTS = 1 << 58
 
 Compressor = Literal["none", "blosc"]
 
@@ -76,8 +81,15 @@ def _dtype(text: str) -> np.dtype[Any]:
 
 def _extents(value: Any, what: str, where: str) -> tuple[int, ...]:
     if not isinstance(value, list) or not all(type(n) is int and n >= 0 for n in value):
-        raise SequenceFormatError(f"{where}: {what} {value!r} is no list of sizes")
+        raise SequenceFormatError(f"{where}: {what} {value!r:.100} is no list of sizes")
+    if len(value) > _MOST_DIMENSIONS or prod(value) > _MOST_ELEMENTS:
+        raise SequenceFormatError(f"{where}: {what} {value!r:.100} is more than an array can have")
     return tuple(value)
+
+
+def _check_separator(separator: Any, where: str) -> None:
+    if separator not in ("/", "."):
+        raise SequenceFormatError(f"{where}: chunk key separator {separator!r:.40}")
 
 
 def _plain_fill(value: Any, dtype: np.dtype[Any] | None) -> int | float | bool | None:
@@ -128,6 +140,8 @@ def parse_v2(document: Mapping[str, Any], where: str) -> ArrayMetadata:
         and (document.get("order", "C") == "C" or len(shape) < 2)
         and 0 not in chunks
     )
+    separator = document.get("dimension_separator") or "."
+    _check_separator(separator, where)
     return ArrayMetadata(
         shape=shape,
         chunks=chunks,
@@ -135,7 +149,7 @@ def parse_v2(document: Mapping[str, Any], where: str) -> ArrayMetadata:
         compressor="blosc" if kind == "blosc" else "none",
         fill_value=_plain_fill(document.get("fill_value"), dtype),
         key_prefix="",
-        separator=document.get("dimension_separator") or ".",
+        separator=separator,
         direct=direct,
     )
 
@@ -148,10 +162,12 @@ def parse_v3(document: Mapping[str, Any], where: str) -> ArrayMetadata:
         grid = document["chunk_grid"]
         encoding = document["chunk_key_encoding"]
         codecs = [_named(codec) for codec in document["codecs"]]
-    except (KeyError, TypeError) as error:
+        grid_name, grid_options = _named(grid)
+        key_name, key_options = _named(encoding)
+    except KeyError as error:
         raise SequenceFormatError(f"{where}: array metadata without {error}") from None
-    grid_name, grid_options = _named(grid)
-    key_name, key_options = _named(encoding)
+    except (TypeError, AttributeError) as error:
+        raise SequenceFormatError(f"{where}: array metadata of another form: {error}") from None
     codec_names = [name for name, _ in codecs]
     direct = (
         grid_name == "regular"
@@ -173,6 +189,8 @@ def parse_v3(document: Mapping[str, Any], where: str) -> ArrayMetadata:
                 f"{where}: {len(shape)} dimensions but {len(chunks)} chunk sizes"
             )
     v2_keys = key_name == "v2"
+    separator = key_options.get("separator") or ("." if v2_keys else "/")
+    _check_separator(separator, where)
     return ArrayMetadata(
         shape=shape,
         chunks=chunks,
@@ -180,7 +198,7 @@ def parse_v3(document: Mapping[str, Any], where: str) -> ArrayMetadata:
         compressor="blosc" if "blosc" in codec_names else "none",
         fill_value=_plain_fill(document.get("fill_value"), dtype),
         key_prefix="" if v2_keys else "c",
-        separator=key_options.get("separator") or ("." if v2_keys else "/"),
+        separator=separator,
         direct=direct and 0 not in chunks,
     )
 
@@ -236,4 +254,7 @@ def _named(extension: Any) -> tuple[str, Mapping[str, Any]]:
     """Name and configuration of an extension point, which v3 also allows as a bare name."""
     if isinstance(extension, str):
         return extension, {}
-    return str(extension["name"]), extension.get("configuration") or {}
+    configuration = extension.get("configuration") or {}
+    if not isinstance(configuration, Mapping):
+        raise TypeError(f"a configuration {configuration!r:.60} that is no object")
+    return str(extension["name"]), configuration

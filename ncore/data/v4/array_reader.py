@@ -5,7 +5,8 @@ the node path of the array. What is not in a directly decodable form
 (see :mod:`ncore.data.v4.array_metadata`) is read by zarr, with the same result.
 """
 
-from itertools import product
+from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,11 @@ from ncore.data.v4.array_metadata import ArrayMetadata
 from ncore.data.v4.blosc import load_blosc
 from ncore.data.v4.byte_stores import ByteStore
 from ncore.data.v4.errors import ChunkError
+from ncore.errors import NcoreError
+
+_MOST_UNSTORED = 1 << 30
+_MOST_UNSTORED_CHUNKS = 1 << 16
+"""An array beyond either must have all its chunks: crafted metadata could claim any size."""
 
 
 def read_array(metadata: ArrayMetadata, store: ByteStore, path: str) -> npt.NDArray[Any]:
@@ -27,13 +33,13 @@ def read_array(metadata: ArrayMetadata, store: ByteStore, path: str) -> npt.NDAr
         return _read_through_zarr(store, path)
     shape, chunks = metadata.shape, metadata.chunks
     if 0 in shape:
-        return np.empty(shape, metadata.dtype)
+        return _allocate(shape, metadata.dtype, store, path)
     if chunks == shape:
         chunk = _read_chunk(metadata, store, path, (0,) * len(shape))
         return _read_through_zarr(store, path) if chunk is None else chunk
-    out = np.empty(shape, metadata.dtype)
+    out = _allocate(shape, metadata.dtype, store, path)
     counts = [-(-n // c) for n, c in zip(shape, chunks, strict=True)]
-    for index in product(*map(range, counts)):
+    for index in _indices(counts):
         chunk = _read_chunk(metadata, store, path, index)
         if chunk is None:
             return _read_through_zarr(store, path)
@@ -42,6 +48,17 @@ def read_array(metadata: ArrayMetadata, store: ByteStore, path: str) -> npt.NDAr
         )
         out[target] = chunk[tuple(slice(s.stop - s.start) for s in target)]
     return out
+
+
+def _indices(counts: list[int]) -> Iterator[tuple[int, ...]]:
+    # itertools.product and np.ndindex take memory for every index, of which there may be
+    # as many as crafted metadata claims.
+    for number in range(prod(counts)):
+        index = []
+        for count in reversed(counts):
+            number, at = divmod(number, count)
+            index.append(at)
+        yield tuple(reversed(index))
 
 
 def read_row(metadata: ArrayMetadata, store: ByteStore, path: str, row: int) -> npt.NDArray[Any]:
@@ -99,22 +116,57 @@ def _read_chunk(
     key = metadata.chunk_key(path, index)
     raw = store.view(key)
     if raw is None:
-        if metadata.fill_value is None:
-            return None
-        return np.full(metadata.chunks, metadata.fill_value, metadata.dtype)
-    out = np.empty(metadata.chunks, metadata.dtype)
+        return _absent_chunk(metadata, store, key)
+    # The size is compared before memory is taken: metadata may claim any.
+    size = prod(metadata.chunks) * metadata.dtype.itemsize
     if metadata.compressor == "blosc":
-        _decompress_blosc(raw, out, f"{store.location}: chunk {key!r}")
-    elif len(raw) == out.nbytes:
-        out.reshape(-1).view(np.uint8)[:] = np.frombuffer(raw, np.uint8)
-    else:
-        raise ChunkError(
-            f"{store.location}: chunk {key!r} holds {len(raw)} bytes, not {out.nbytes}"
-        )
+        what = f"{store.location}: chunk {key!r}"
+        _check_blosc(raw, size, what)
+        out = np.empty(metadata.chunks, metadata.dtype)
+        try:
+            load_blosc().decompress(raw, out)
+        except (RuntimeError, ValueError) as error:
+            raise ChunkError(f"{what} does not decompress: {error}") from error
+        return out
+    if len(raw) != size:
+        raise ChunkError(f"{store.location}: chunk {key!r} holds {len(raw)} bytes, not {size}")
+    out = np.empty(metadata.chunks, metadata.dtype)
+    out.reshape(-1).view(np.uint8)[:] = np.frombuffer(raw, np.uint8)
     return out
 
 
-def _decompress_blosc(raw: bytes | memoryview, out: npt.NDArray[Any], what: str) -> None:
+def _absent_chunk(metadata: ArrayMetadata, store: ByteStore, key: str) -> npt.NDArray[Any] | None:
+    assert metadata.dtype is not None
+    # Writers of NCore data leave no chunk out, so that this happens at all is rare.
+    counts = (-(-n // c) for n, c in zip(metadata.shape, metadata.chunks, strict=True))
+    size = max(prod(metadata.shape), prod(metadata.chunks)) * metadata.dtype.itemsize
+    if size > _MOST_UNSTORED or prod(counts) > _MOST_UNSTORED_CHUNKS:
+        raise ChunkError(
+            f"{store.location}: chunk {key!r} is missing, of an array that claims {size} bytes"
+        )
+    if metadata.fill_value is None:
+        return None
+    try:
+        return np.full(metadata.chunks, metadata.fill_value, metadata.dtype)
+    except OverflowError:
+        raise ChunkError(
+            f"{store.location}: chunk {key!r} is missing, and the fill value "
+            f"{metadata.fill_value} is no {metadata.dtype}"
+        ) from None
+
+
+def _allocate(
+    shape: tuple[int, ...], dtype: np.dtype[Any], store: ByteStore, path: str
+) -> npt.NDArray[Any]:
+    try:
+        return np.empty(shape, dtype)
+    except (MemoryError, ValueError):
+        raise ChunkError(
+            f"{store.location}: array {path!r} claims a shape of {shape}, more than fits memory"
+        ) from None
+
+
+def _check_blosc(raw: bytes | memoryview, size: int, what: str) -> None:
     # A Blosc buffer begins with version, versionlz, flags, typesize (a byte each)
     # and the sizes nbytes, blocksize, cbytes (uint32, little-endian). The decoder
     # trusts them, so what they say is compared with what is there.
@@ -122,19 +174,24 @@ def _decompress_blosc(raw: bytes | memoryview, out: npt.NDArray[Any], what: str)
         raise ChunkError(f"{what} is cut: {len(raw)} bytes are no Blosc buffer")
     nbytes = int.from_bytes(raw[4:8], "little")
     cbytes = int.from_bytes(raw[12:16], "little")
-    if nbytes != out.nbytes or cbytes != len(raw):
+    if nbytes != size or cbytes != len(raw):
         raise ChunkError(
             f"{what} is damaged: a Blosc buffer of {cbytes} bytes for {nbytes}, "
-            f"where {len(raw)} for {out.nbytes} are expected"
+            f"where {len(raw)} for {size} are expected"
         )
-    try:
-        load_blosc().decompress(raw, out)
-    except (RuntimeError, ValueError) as error:
-        raise ChunkError(f"{what} does not decompress: {error}") from error
 
 
 def _read_through_zarr(store: ByteStore, path: str) -> npt.NDArray[Any]:
     import zarr
 
-    array = zarr.open_array(store.zarr_store(), path=path, mode="r")
-    return np.asarray(array[...])
+    try:
+        array = zarr.open_array(store.zarr_store(), path=path, mode="r")
+        return np.asarray(array[...])
+    except NcoreError:
+        raise
+    except Exception as error:
+        # Codecs raise what they like (gzip an OSError), zarr and numpy likewise.
+        raise ChunkError(
+            f"{store.location}: array {path!r} cannot be read by zarr "
+            f"({type(error).__name__}: {error!s:.200})"
+        ) from error

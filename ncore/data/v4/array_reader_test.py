@@ -1,3 +1,4 @@
+import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -255,3 +256,23 @@ def test_only_plain_blobs_take_the_short_way() -> None:
         {"storage_transformers": [{"name": "x"}]},
     ):
         assert blob_v3({**blob, **change}) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunks"),
+    [([1 << 50], [1 << 50]), ([1 << 40], [1]), ([100_000_000], [1]), ([1 << 62], [4])],
+)
+@pytest.mark.parametrize("codec", ["blosc", "none"])
+def test_metadata_that_claims_any_size_takes_no_memory(
+    tmp_path: Path, shape: list[int], chunks: list[int], codec: str
+) -> None:
+    group = zarr.open_group(tmp_path, mode="w")
+    options: Any = {"compressors": BloscCodec() if codec == "blosc" else None}
+    group.create_array("x", data=np.arange(4, dtype="i4"), chunks=(4,), **options)
+    file = tmp_path / "x" / "zarr.json"
+    document = json.loads(file.read_bytes())
+    document["shape"] = shape
+    document["chunk_grid"]["configuration"]["chunk_shape"] = chunks
+    file.write_text(json.dumps(document))
+    with pytest.raises((ChunkError, SequenceFormatError), match="x"):
+        node(tmp_path).read_array("x")

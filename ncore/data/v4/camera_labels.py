@@ -19,6 +19,7 @@ from ncore.data.v4.errors import ComponentNotFoundError, SequenceFormatError
 from ncore.data.v4.json_attributes import json_attributes
 from ncore.data.v4.nodes import GroupNode, group_node
 from ncore.data.v4.quantization import dequantize, quantize
+from ncore.data.v4.stored_form import read_timestamps
 
 if TYPE_CHECKING:
     import zarr
@@ -148,7 +149,7 @@ class CameraLabelsComponent:
 
         @cached_property
         def _timestamps(self) -> npt.NDArray[np.uint64]:
-            return self._node.read_array(_TIMESTAMPS)
+            return read_timestamps(self._node, _TIMESTAMPS)
 
         @cached_property
         def _known(self) -> frozenset[int]:

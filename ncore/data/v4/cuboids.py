@@ -7,6 +7,7 @@ from ncore.data.cuboids import CuboidTrackObservation
 from ncore.data.errors import InvalidDataError
 from ncore.data.interval import HalfClosedInterval
 from ncore.data.v4.component import ComponentReader, ComponentWriter
+from ncore.data.v4.stored_form import stored_form
 
 if TYPE_CHECKING:
     import zarr
@@ -92,5 +93,8 @@ class CuboidsComponent:
             """
             if not self._node.has_group(_GROUP):
                 return  # the original wrote no group if nothing was stored
-            for stored in self._node.group(_GROUP).attributes.get(_OBSERVATIONS, []):
+            group = self._node.group(_GROUP)
+            with stored_form(group, _OBSERVATIONS):
+                observations = iter(group.attributes.get(_OBSERVATIONS, []))
+            for stored in observations:
                 yield CuboidTrackObservation.from_dict(stored)

@@ -9,6 +9,7 @@ from ncore.data.interval import HalfClosedInterval
 from ncore.data.v4.component import ComponentReader, ComponentWriter
 from ncore.data.v4.errors import ComponentNotFoundError
 from ncore.data.v4.node_writer import check_node_name
+from ncore.data.v4.stored_form import stored_form
 
 if TYPE_CHECKING:
     import zarr
@@ -95,22 +96,25 @@ class MasksComponent:
                 ComponentNotFoundError: nothing is stored for the camera (a ``KeyError``).
             """
             group = self._node.group(f"cameras/{camera_id}")
-            return list(group.attributes.get("mask_names", []))
+            with stored_form(group, "mask_names"):
+                return [str(name) for name in group.attributes.get("mask_names", [])]
 
         def get_camera_mask_image(self, camera_id: str, mask_name: str) -> "PILImage.Image":
             """One mask of a camera, in the mode it was stored in.
 
             Raises:
                 ComponentNotFoundError: there is no such mask (a ``KeyError``).
-                PIL.UnidentifiedImageError: its bytes are no PNG image.
+                ImageDecodeError: its bytes are no image of the stored format (a
+                    ``PIL.UnidentifiedImageError``).
+                UnknownImageFormatError: PIL does not know that format (a ``KeyError``).
             """
             group = self._node.group(f"cameras/{camera_id}")
             if not group.has_array(mask_name):
                 raise ComponentNotFoundError(f"camera {camera_id!r} has no mask {mask_name!r}")
             image_format = group.array_attributes(mask_name).get("format", "png")
-            from PIL import Image as PILImage
+            from ncore.data.image_decoding import open_image
 
-            return PILImage.open(BytesIO(group.read_blob(mask_name)), formats=[image_format])
+            return open_image(group.read_blob(mask_name), image_format)
 
         def get_camera_mask_images(
             self, camera_id: str

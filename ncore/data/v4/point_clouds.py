@@ -23,6 +23,7 @@ from ncore.data.v4.component import (
 from ncore.data.v4.errors import ComponentNotFoundError, PointCloudIndexError
 from ncore.data.v4.json_attributes import json_attributes
 from ncore.data.v4.node_writer import check_node_name
+from ncore.data.v4.stored_form import read_timestamps, stored_form
 
 if TYPE_CHECKING:
     import zarr
@@ -190,13 +191,14 @@ class PointCloudsComponent:
 
         @cached_property
         def _timestamps(self) -> npt.NDArray[np.uint64]:
-            return self._node.read_array(_TIMESTAMPS)
+            return read_timestamps(self._node, _TIMESTAMPS)
 
         @cached_property
         def _schemas(self) -> "dict[str, PointCloudsComponent.AttributeSchema]":
             stored = self._node.group("pcs").attributes.get("attribute_schemas", {})
             decode = PointCloudsComponent.AttributeSchema.from_dict
-            return {name: decode(stored[name]) for name in sorted(stored)}
+            with stored_form(self._node, "attribute_schemas"):
+                return {name: decode(stored[name]) for name in sorted(stored)}
 
         @property
         def coordinate_unit(self) -> PointCloud.CoordinateUnit:
@@ -208,7 +210,7 @@ class PointCloudsComponent:
             name = self._node.group("pcs").attributes.get("coordinate_unit")
             try:
                 return PointCloud.CoordinateUnit[name]  # type: ignore[misc]
-            except KeyError:
+            except (KeyError, TypeError):
                 raise UnknownNameError(f"{self._node!r}: coordinate unit {name!r}") from None
 
         @property
@@ -271,8 +273,9 @@ class PointCloudsComponent:
             Raises:
                 PointCloudIndexError: there is no such cloud (a ``KeyError`` and ``IndexError``).
             """
-            attributes = self._node.group(self._cloud(pc_index)).attributes
-            return str(attributes["reference_frame_id"])
+            cloud = self._node.group(self._cloud(pc_index))
+            with stored_form(cloud, "reference_frame_id"):
+                return str(cloud.attributes["reference_frame_id"])
 
         def get_pc_reference_frame_timestamp_us(self, pc_index: int) -> int:
             """Time at which a cloud's frame of reference is meant, microseconds.

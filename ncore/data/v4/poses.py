@@ -12,6 +12,7 @@ from ncore.data.errors import InvalidDataError
 from ncore.data.interval import HalfClosedInterval
 from ncore.data.v4.component import ComponentReader, ComponentWriter
 from ncore.data.v4.errors import ComponentNotFoundError, SequenceFormatError
+from ncore.data.v4.stored_form import stored_form
 
 if TYPE_CHECKING:
     import zarr
@@ -255,7 +256,8 @@ class PosesComponent:
                 raise ComponentNotFoundError(
                     f"Static pose ({source_frame_id!r}, {target_frame_id!r}) not found"
                 ) from None
-            return self._array(stored, "pose", (4, 4))
+            with stored_form(self._node, f"pose ({source_frame_id!r}, {target_frame_id!r})"):
+                return self._array(stored, "pose", (4, 4))
 
         def get_dynamic_pose(
             self, source_frame_id: str, target_frame_id: str
@@ -275,8 +277,9 @@ class PosesComponent:
                 raise ComponentNotFoundError(
                     f"Dynamic pose ({source_frame_id!r}, {target_frame_id!r}) not found"
                 ) from None
-            timestamps = np.array(stored["timestamps_us"], dtype=np.uint64)
-            return self._array(stored, "poses", (len(timestamps), 4, 4)), timestamps
+            with stored_form(self._node, f"pose ({source_frame_id!r}, {target_frame_id!r})"):
+                timestamps = np.array(stored["timestamps_us"], dtype=np.uint64)
+                return self._array(stored, "poses", (len(timestamps), 4, 4)), timestamps
 
         def _array(
             self, stored: dict[str, Any], key: str, shape: tuple[int, ...]

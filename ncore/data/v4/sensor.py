@@ -20,6 +20,7 @@ from ncore.data.v4.component import (
 from ncore.data.v4.errors import ComponentNotFoundError
 from ncore.data.v4.json_attributes import json_attributes
 from ncore.data.v4.node_writer import NodeWriter
+from ncore.data.v4.stored_form import stored_form
 
 if TYPE_CHECKING:
     import zarr
@@ -103,8 +104,10 @@ class BaseSensorComponentReader(ComponentReader):
 
     @cached_property
     def _frames_timestamps(self) -> npt.NDArray[np.uint64]:
-        times = self._node.group("frames").attributes.get(_TIMESTAMPS, [])
-        return np.array(times, dtype=np.uint64).reshape(-1, 2)
+        frames = self._node.group("frames")
+        with stored_form(frames, _TIMESTAMPS):
+            times = np.array(frames.attributes.get(_TIMESTAMPS, []), dtype=np.uint64)
+            return times.reshape(-1, 2)
 
     @cached_property
     def _frame_starts(self) -> dict[int, int]:

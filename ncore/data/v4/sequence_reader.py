@@ -118,6 +118,8 @@ class SequenceComponentGroupsReader:
                         "these are stores of different sequences"
                     )
             name = attributes.get("component_group_name") or ""
+            if not isinstance(name, str):
+                raise SequenceFormatError(f"{location}: component group name {name!r:.100}")
             other = group_names.setdefault(name, location)
             if other != location:
                 raise SequenceFormatError(
