@@ -10,7 +10,6 @@ from typing import Any
 
 from ncore.cli.app import FAILED, UsageError, add_output_flags
 from ncore.cli.output import Output
-from ncore.cli.output_file import STDOUT, output_file
 from ncore.cli.transfer_storage import add_storage, run_with_places, storage_of
 from ncore.itar.sizes import human_size
 from ncore.select.help import LOCATION_HELP, ZARR_HELP
@@ -226,9 +225,7 @@ def _check_output(args: argparse.Namespace) -> None:
     Raises:
         UsageError: It would replace something else, or lie in the zarr itself.
     """
-    path = output_file(args.output, reading=[p for p in (args.location, args.prune) if p])
-    if path == STDOUT:
-        raise UsageError("-o -: a manifest is written to a file, which is replaced as a whole")
+    path: Path = args.output
     if path.exists() and path.stat().st_size and not is_manifest(path):
         raise UsageError(f"-o {path}: exists and is no manifest, so it is not replaced")
     location = args.location
