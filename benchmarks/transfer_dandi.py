@@ -100,6 +100,9 @@ def measure(server: Server, command: list[str], directory: Path) -> Run:
         "DANDI_NO_ET": "1",
         "PYTHONPATH": str(Path(__file__).parents[1]) if command[0] == sys.executable else "",
     }
+    # What was left unwritten before is not this command's: ncore ends with a sync of
+    # the file system, which would wait for all of it; dandi-cli syncs nothing.
+    os.sync()
     before = server.traffic()
     log = directory / "output"
     begun = time.perf_counter()
