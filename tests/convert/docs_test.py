@@ -8,6 +8,7 @@ from ncore.convert.translate_array import translate_array
 from tests.convert.features_test import NAMES, only_strings, v2_array
 
 # bazel: data = ["//docs:pages", "testdata/**"]
+# bazel: deps = ["//ncore/convert", "ncore.convert.fleet_task"]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "convert.md"
 

@@ -20,6 +20,8 @@ import pytest
 
 from ncore.convert.bounded_decode import DecodedSizeError, bounded_decode, zstd_size
 
+# bazel: deps = ["//ncore:errors", "//ncore/convert"]
+
 ROOT = Path(__file__).parents[2]
 MOST_MB = 700
 

@@ -6,6 +6,7 @@ Asserted by name, in a process of its own; how long it takes is a benchmark
 
 # bazel: deps = ["//ncore", "//ncore/cli:main", "//ncore/convert", "//ncore/data", "//ncore/itar"]
 # bazel: deps = ["//ncore/loaders", "//ncore/stores", "//ncore/transfer"]
+# bazel: deps = ["//ncore:errors", "//ncore/data_converter", "//ncore/select"]
 
 import json
 import os
