@@ -65,7 +65,7 @@ def converted(source: Path, verify: str = "full") -> str:
     target = source.with_name("new.zarr")
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(source), str(target), verify],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
         capture_output=True,
         text=True,
         check=True,
