@@ -183,6 +183,8 @@ def test_scaling_by_a_tenth_of_an_even_resolution():
     """The float32 closest to 0.1 would not scale 320 pixels to 32."""
     camera = dataclasses.replace(IDEAL, resolution=np.array([320, 240], np.uint64))
     assert camera.transform(0.1).resolution.tolist() == [32, 24]
+    camera = dataclasses.replace(IDEAL, resolution=np.array([40, 70], np.uint64))
+    assert camera.transform(0.3).resolution.tolist() == [12, 21]
     with pytest.raises(AssertionError, match="new_resolution"):
         IDEAL.transform(0.3)
     assert IDEAL.transform(0.3, new_resolution=(10, 7)).resolution.tolist() == [10, 7]

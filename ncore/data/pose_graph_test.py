@@ -3,6 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
+from ncore.data.errors import InvalidDataError
 from ncore.data.pose_graph import PoseGraphInterpolator
 from ncore.data.pose_interpolator import PoseInterpolator
 
@@ -44,6 +45,32 @@ def test_interpolation():
         interpolator.interpolate_to_timestamps([150, 401])
     with pytest.raises(ValueError, match="shape"):
         interpolator.interpolate_to_timestamps([[150]])
+
+
+@pytest.mark.parametrize(
+    ("rotation", "message"),
+    [
+        (np.diag([-1, 1, 1]), "pose 1 .* is -1,"),
+        (np.zeros((3, 3)), "pose 1 .* is 0,"),
+        (np.full((3, 3), 0.1), "pose 1 has no rotation"),
+        (np.diag([1, 1, np.nan]), "pose 1 holds values that are not finite"),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_mirror_images_and_singular_matrices_are_refused(rotation, message, dtype):
+    poses = POSES.astype(dtype)
+    poses[1, :3, :3] = rotation
+    with pytest.raises(InvalidDataError, match=message):
+        PoseInterpolator(poses, TIMES)
+    with pytest.raises(InvalidDataError, match=f"^pose of 'a' in 'b': {message}"):
+        Edge("a", "b", poses, TIMES)
+
+
+def test_rotations_of_any_scale_are_taken():
+    poses = POSES.copy()
+    poses[:, :3, :3] *= 0.01
+    result = PoseInterpolator(poses, TIMES).interpolate_to_timestamps([100, 150], np.float64)
+    np.testing.assert_allclose(result, [at(0), at(5, turn=0.5)], atol=1e-12)
 
 
 def test_extrapolation_keeps_velocities():

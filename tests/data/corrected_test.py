@@ -140,6 +140,29 @@ def test_pose_timestamps_must_increase(tmp_path: Path, order: list[int]) -> None
         poses.store_dynamic_pose("rig", "world", transforms, times[order], False)
 
 
+def test_mirrored_poses_are_refused(tmp_path: Path) -> None:
+    sequence = small.writer(tmp_path, store_type="directory")
+    poses = sequence.register_component_writer(PosesComponent.Writer, "default")
+    transforms, times = small.trajectory()
+    mirrored = transforms.copy()
+    mirrored[1, 0, 0] = -1
+    with pytest.raises(InvalidDataError, match=r"'rig' -> 'world': pose 1 .* determinant"):
+        poses.store_dynamic_pose("rig", "world", mirrored, times)
+    poses.store_dynamic_pose("rig", "world", transforms, times)
+    (path,) = sequence.finalize()
+
+    def mirror(document: Any) -> None:
+        document["attributes"]["('rig', 'world')"]["poses"][1] = mirrored[1].tolist()
+
+    edit_json(Path(path) / "poses/default/dynamic_poses/zarr.json", mirror)
+    reader = SequenceComponentGroupsReader([path])
+    found = reader.open_component_readers(PosesComponent.Reader)["default"]
+    np.testing.assert_array_equal(found.get_dynamic_pose("rig", "world")[0], mirrored)
+    message = r"s\.ncore4\.zarr: .*'poses/default'.*'rig' in 'world': pose 1 .* is -0.9"
+    with pytest.raises(InvalidDataError, match=message):
+        _ = SequenceLoaderV4(reader).pose_graph
+
+
 def test_poses_keep_their_dtype(tmp_path: Path) -> None:
     sequence = small.writer(tmp_path)
     poses = sequence.register_component_writer(PosesComponent.Writer, "default")
@@ -302,6 +325,42 @@ def test_generic_data_of_any_shape(tmp_path: Path, value: Any) -> None:
         assert found.shape == value.shape
         assert found.dtype == value.dtype
         np.testing.assert_array_equal(found, value)
+
+
+@pytest.mark.parametrize("dtype", ["<U0", "|S0"])
+def test_legacy_empty_strings(tmp_path: Path, dtype: str) -> None:
+    """Empty strings without dimensions, as the original stores them; it cannot read them."""
+    sequence = small.writer(tmp_path, store_type="directory")
+    camera = sequence.register_component_writer(CameraSensorComponent.Writer, "front")
+    camera.store_frame(b"x", "png", small.frame_times(END), {}, {})
+    (path,) = sequence.finalize()
+    document = {
+        "zarr_format": 2,
+        "shape": [],
+        "chunks": [],
+        "dtype": dtype,
+        "compressor": None,
+        "filters": None,
+        "fill_value": "" if dtype == "<U0" else None,
+        "order": "C",
+    }
+    v2 = tmp_path / "v2.ncore4.zarr"
+    root = zarr.open_group(v2, mode="w", zarr_format=2)
+    root.attrs.put(dict(zarr.open_group(path, mode="r").attrs))
+    frames = root.create_group("cameras/front/frames")
+    root["cameras/front"].attrs.put({"component_version": "v1"})
+    frames.attrs.put({"frames_timestamps_us": [[END - 1, END]]})
+    frames.create_group(f"{END}/generic_data")
+    array = v2 / f"cameras/front/frames/{END}/generic_data/name"
+    array.mkdir()
+    (array / ".zarray").write_text(json.dumps(document))
+    (array / "0").write_bytes(bytes(4))
+    reader = SequenceComponentGroupsReader([v2])
+    camera_reader = reader.open_component_readers(CameraSensorComponent.Reader)["front"]
+    value = camera_reader.get_frame_generic_data(END, "name")
+    assert value.shape == ()
+    assert value.dtype.kind == dtype[1]
+    assert not value[()]
 
 
 def test_sequence_without_poses_or_intrinsics_opens(tmp_path: Path) -> None:

@@ -34,6 +34,9 @@ def read_array(metadata: ArrayMetadata, store: ByteStore, path: str) -> npt.NDAr
     shape, chunks = metadata.shape, metadata.chunks
     if 0 in shape:
         return _allocate(shape, metadata.dtype, store, path)
+    if shape == () and metadata.dtype.itemsize == 0:
+        # The original's form of an empty string, whose chunk it pads to one character.
+        return np.zeros(shape, metadata.dtype)
     if chunks == shape:
         chunk = _read_chunk(metadata, store, path, (0,) * len(shape))
         return _read_through_zarr(store, path) if chunk is None else chunk

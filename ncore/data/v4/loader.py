@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ncore.data.cuboids import CuboidTrackObservation
 from ncore.data.enums import LabelCategory
+from ncore.data.errors import InvalidDataError
 from ncore.data.interval import HalfClosedInterval
 from ncore.data.labels import LabelType
 from ncore.data.pose_graph import PoseGraphInterpolator
@@ -185,7 +186,8 @@ class SequenceLoaderV4(SequenceLoaderProtocol):
         """All stored poses; empty if there are none.
 
         Raises:
-            InvalidDataError: the stored poses do not form one tree (a ``ValueError``).
+            InvalidDataError: the stored poses do not form one tree, or one of them is
+                no rigid transformation (a ``ValueError``).
             SequenceFormatError: a stored pose does not name two frames.
         """
         edges = []
@@ -193,7 +195,11 @@ class SequenceLoaderV4(SequenceLoaderProtocol):
             for (source, target), pose in self._poses.get_static_poses():
                 edges.append(PoseGraphInterpolator.Edge(source, target, pose, None))
             for (source, target), (poses, times) in self._poses.get_dynamic_poses():
-                edges.append(PoseGraphInterpolator.Edge(source, target, poses, times))
+                try:
+                    edges.append(PoseGraphInterpolator.Edge(source, target, poses, times))
+                except InvalidDataError as error:
+                    where = f"{self._poses.component_store.location}: {self._poses!r}"
+                    raise InvalidDataError(f"{where}: {error}") from None
         return PoseGraphInterpolator(edges)
 
     def _make_pose_graph(self) -> PoseGraphInterpolator:

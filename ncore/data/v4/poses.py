@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ncore.data.errors import InvalidDataError
 from ncore.data.interval import HalfClosedInterval
+from ncore.data.pose_interpolator import PoseInterpolator
 from ncore.data.v4.component import ComponentReader, ComponentWriter
 from ncore.data.v4.errors import ComponentNotFoundError, SequenceFormatError
 from ncore.data.v4.stored_form import stored_form
@@ -121,8 +122,8 @@ class PosesComponent:
                     be interpolated at every time of the sequence.
 
             Raises:
-                InvalidDataError: as for :meth:`store_static_pose`, or the
-                    timestamps are not as described.
+                InvalidDataError: as for :meth:`store_static_pose`, a rotation part is
+                    left-handed or singular, or the timestamps are not as described.
             """
             array = self._check(source_frame_id, target_frame_id, poses, (None, 4, 4))
             where = f"pose {source_frame_id!r} -> {target_frame_id!r}"
@@ -147,6 +148,10 @@ class PosesComponent:
                     f"[{interval.start}, {interval.end}]; "
                     "require_sequence_time_coverage=False stores them nevertheless"
                 )
+            try:
+                PoseInterpolator(array, timestamps_us)
+            except InvalidDataError as error:
+                raise InvalidDataError(f"{where}: {error}") from None
             name = self._claim(source_frame_id, target_frame_id)
             self._dynamic[name] = {
                 "dtype": array.dtype.name,
