@@ -32,7 +32,8 @@ RIG_FRAME_ID = "rig"
 class SensorProtocol(Protocol):
     """A sensor with frames, each with a start and an end time.
 
-    Frames have indices from 0, ordered by time; negative ones count from the end.
+    Frames have indices from 0, ordered by time; negative ones count from the end. Whatever
+    takes a ``frame_index`` raises an ``IndexError`` if there is no such frame.
     """
 
     _pose_graph: "PoseGraphInterpolator"
@@ -262,7 +263,10 @@ class CameraSensorProtocol(SensorProtocol, Protocol):
 
 @runtime_checkable
 class RayBundleSensorProtocol(SensorProtocol, Protocol):
-    """A sensor that sends rays, of which each may return several times."""
+    """A sensor that sends rays, of which each may return several times.
+
+    Whatever takes a ``return_index`` raises an ``IndexError`` if there is no such return.
+    """
 
     @dataclass
     class FramePointCloud:

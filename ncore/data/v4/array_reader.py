@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ncore.data.errors import IndexRangeError
 from ncore.data.v4.array_metadata import ArrayMetadata
 from ncore.data.v4.blosc import load_blosc
 from ncore.data.v4.byte_stores import ByteStore
@@ -68,12 +69,12 @@ def read_row(metadata: ArrayMetadata, store: ByteStore, path: str, row: int) -> 
     """Return ``array[row]`` reading only the chunks it needs.
 
     Raises:
-        IndexError: no such row.
+        IndexRangeError: no such row (an ``IndexError``).
         ChunkError: a chunk's bytes do not decode to the chunk's size.
     """
     shape, chunks = metadata.shape, metadata.chunks
     if not shape or not -shape[0] <= row < shape[0]:
-        raise IndexError(f"row {row} of {path!r}, which has shape {shape}")
+        raise IndexRangeError(f"{store.location}: {path!r} has no row {row}, it has shape {shape}")
     row %= shape[0]
     if metadata.direct and chunks == (1, *shape[1:]) and 0 not in shape:
         chunk = _read_chunk(metadata, store, path, (row, *[0] * (len(shape) - 1)))

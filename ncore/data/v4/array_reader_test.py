@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as npst
 from numcodecs import Blosc
 from zarr.codecs import BloscCodec, BytesCodec, ZstdCodec
 
+from ncore.data.errors import IndexRangeError
 from ncore.data.v4.array_metadata import blob_v2, blob_v3, parse_v2, parse_v3
 from ncore.data.v4.byte_stores import DirectoryByteStore
 from ncore.data.v4.documents import open_documents
@@ -101,7 +102,7 @@ def test_reads_what_zarr_reads(
         assert row.shape == data.shape[1:]
         assert row.astype(data.dtype).tobytes() == np.ascontiguousarray(expected[-1:]).tobytes()
     if data.ndim:
-        with pytest.raises(IndexError):
+        with pytest.raises(IndexRangeError, match="no row"):
             node(path).read_row("x", len(data))
 
 

@@ -39,6 +39,10 @@ PoseGraph = PoseGraphInterpolator | Callable[[], PoseGraphInterpolator]
 class Sensor(SensorProtocol, Generic[ReaderT]):
     """A sensor of a sequence.
 
+    Frames have indices from 0, ordered by time; negative ones count from the end. Methods
+    raise :class:`~ncore.data.errors.IndexRangeError` (an ``IndexError``) for a frame or a
+    return that there is not.
+
     Args:
         sensor_reader: reader of the sensor's frames.
         pose_graph: poses of the sequence, or what makes them when they are needed.
