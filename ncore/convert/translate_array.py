@@ -77,11 +77,18 @@ def translate_array(
     try:
         if array.dtype.hasobject:
             translation = _objects(array, options, holds_only_strings)
+            problem = _rejection(translation)
         else:
             translation = _plain(array, options)
+            problem = _rejection(translation)
+            if problem and translation.action is Action.COPY:
+                # What the chunks hold may have a form where their codecs have none.
+                anew = f"zarr rejects the v3 form of its codecs: {problem}"
+                translation = _plain(array, options, anew)
+                problem = _rejection(translation)
     except (NoV3TypeError, ValueError, TypeError, KeyError) as error:
         return _refuse(str(error) or type(error).__name__)
-    return _checked(translation)
+    return _refuse(f"zarr rejects its v3 metadata: {problem}") if problem else translation
 
 
 def is_blob(array: V2Array, blobs: Literal["auto", "uint8", "keep"]) -> bool:
@@ -93,7 +100,8 @@ def is_blob(array: V2Array, blobs: Literal["auto", "uint8", "keep"]) -> bool:
     return array.compressor is None and isinstance(array.attributes.get("format"), str)
 
 
-def _plain(array: V2Array, options: TranslationOptions) -> Translation:
+def _plain(array: V2Array, options: TranslationOptions, anew: str = "") -> Translation:
+    """Of an array without Python objects; ``anew`` says why its chunks cannot be copied."""
     if is_blob(array, options.blobs):
         length = array.dtype.itemsize
         codecs = [{"name": "bytes"}]
@@ -104,8 +112,8 @@ def _plain(array: V2Array, options: TranslationOptions) -> Translation:
     dtype = translate_dtype(array.dtype, structs=options.structs)
     fill = decode_v2_fill(array.fill_value, array.dtype)
     fill_json = encode_v3_fill(fill, dtype.form, dtype.stored)
-    if dtype.reencode:
-        chain = CodecTranslation([], dtype.reencode)
+    if anew or dtype.reencode:
+        chain = CodecTranslation([], anew or dtype.reencode)
     else:
         chain = translate_codecs(array, dtype.stored)
     notes = (*dtype.warnings, *chain.warnings, *_fill_notes(array, dtype))
@@ -142,6 +150,8 @@ def _objects(
     if codec == "pickle" and not options.allow_pickle:
         return _refuse(_PICKLE)
     notes = (*notes, *extension_note("string"))
+    if array.order == "F" and len(array.shape) > 1 and codec in ("json2", "msgpack2"):
+        notes = (*notes, "in the order in which zarr 2 wrote them; it reads them in another one")
     document = _document(array, "string", fill, _string_codecs(array, "vlen-utf8"), new_keys=True)
     reason = f"objects encoded by {codec}"
     if codec != "vlen-array" and holds_only_strings is not None and holds_only_strings(array):
@@ -213,16 +223,16 @@ def _refuse(reason: str) -> Translation:
     return Translation(Action.REFUSE, None, Form.SAME, reason)
 
 
-def _checked(translation: Translation) -> Translation:
-    """Let zarr itself read the document, so that nothing is written that it rejects."""
+def _rejection(translation: Translation) -> str:
+    """What zarr itself has against the document, so that nothing is written that it rejects."""
     from zarr.core.metadata.v3 import ArrayV3Metadata
 
     if translation.document is None:
-        return translation
+        return ""
     with python_warnings.catch_warnings():
         python_warnings.simplefilter("ignore")
         try:
             ArrayV3Metadata.from_dict(dict(translation.document))
         except Exception as error:
-            return _refuse(f"zarr rejects its v3 metadata: {error}")
-    return translation
+            return str(error) or type(error).__name__
+    return ""

@@ -82,6 +82,8 @@ def translate_codecs(array: V2Array, stored: np.dtype[Any]) -> CodecTranslation:
             if stage is None:
                 return CodecTranslation([], f"filter {name} comes after a filter on bytes")
             after = _after(config, stage)
+            if not _takes(config, stage):
+                return CodecTranslation([], f"filter {name} over {stage} seen as another type")
             if stage.fields is not None or (name == "quantize" and after != stage):
                 # zarr 3 does not follow the change of type.
                 return CodecTranslation([], f"filter {name} from {stage} to {after}")
@@ -199,6 +201,22 @@ def _numcodecs(config: Mapping[str, Any]) -> dict[str, Any]:
         "name": f"numcodecs.{config['id']}",
         "configuration": {k: v for k, v in config.items() if k != "id"},
     }
+
+
+def _takes(config: Mapping[str, Any], stage: np.dtype[Any]) -> bool:
+    """Whether v3 reads what an array filter was given as it was given.
+
+    v2 only looks at the bytes as the filter's type says, and at what comes out as
+    the array's; zarr 3 converts the values from the one type into the other.
+    """
+    name = config.get("decode_dtype" if config["id"] == "astype" else "dtype")
+    if name is None:
+        return True
+    taken = np.dtype(str(name))
+    if taken.itemsize != stage.itemsize or taken.isnative != stage.isnative:
+        return False
+    # Among whole numbers, and from them to times and bools, converting keeps the bits.
+    return taken == stage or (taken.kind in "iu" and stage.kind in "iumMb")
 
 
 def _after(config: Mapping[str, Any], stage: np.dtype[Any]) -> np.dtype[Any]:

@@ -20,6 +20,7 @@ import zarr
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
+from zarr.storage import MemoryStore
 
 from ncore.convert.errors import VerificationError
 from ncore.convert.options import ConvertOptions
@@ -183,12 +184,36 @@ class Verifier:
             missing = str(v2.fill_value)
         want = to_v3_values(reader.region(region), form, missing=missing)
         try:
-            got = array[...] if form is Form.BLOB else array[region]
+            if array.shape == () and want.dtype.hasobject:
+                got = self._only_text(plan)
+            else:
+                got = array[...] if form is Form.BLOB else array[region]
         except Exception as error:
             raise VerificationError(f"{what}: zarr cannot read it: {error}") from error
         if not _equal(want, np.asarray(got, dtype=_kept(array))):
             place = ",".join(f"{r.start}:{r.stop}" for r in region)
             raise VerificationError(f"{what}: values differ in [{place}]")
+
+    def _only_text(self, plan: ArrayPlan) -> np.ndarray[Any, Any]:
+        """The one text or bytes of a 0-d array, NULs at its end included.
+
+        zarr 3.1 loses those, though not of an array of one dimension over the same bytes.
+        """
+        document = dict(plan.translation.document or {})
+        document |= {"shape": [1], "dimension_names": None, "attributes": {}}
+        document["chunk_grid"] = {"name": "regular", "configuration": {"chunk_shape": [1]}}
+        key = "c" if document["chunk_key_encoding"]["name"] == "default" else "0"
+        document["chunk_key_encoding"] = {"name": "v2", "configuration": {"separator": "."}}
+        entries = {"zarr.json": json.dumps(document).encode()}
+        found = sync(self._store.get(plan.prefix + key, default_buffer_prototype()))
+        if found is not None:
+            entries["0"] = found.to_bytes()
+        buffer = default_buffer_prototype().buffer
+        store = MemoryStore({name: buffer.from_bytes(data) for name, data in entries.items()})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            values = zarr.open_array(store, mode="r", zarr_format=3)[0:1]
+        return np.asarray(values, dtype=object).reshape(())
 
     def _regions(self, reader: V2Reader) -> list[Region]:
         """What to compare: as much as there are chunks, however large the array is."""

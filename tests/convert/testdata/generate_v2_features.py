@@ -183,6 +183,12 @@ add(
     compressor=numcodecs.Zstd(1),
 )
 add(
+    "vlen_bytes_0d",
+    np.array(b"\0a\0", dtype=object),
+    dtype=object,
+    object_codec=numcodecs.VLenBytes(),
+)
+add(
     "vlen_array",
     obj([np.arange(3), np.arange(1), np.arange(5)]),
     dtype=object,
@@ -275,6 +281,15 @@ add(
 add("filter_base64", ints, filters=[numcodecs.Base64()], compressor=z1)
 add("comp_base64", ints, compressor=numcodecs.Base64())
 
+# filters that see the elements as another type, and give back what they got
+add("filter_delta_view_big", ints, filters=[numcodecs.Delta(">i4")], compressor=z1)
+add("filter_delta_view_short", ints, filters=[numcodecs.Delta("<i2")], compressor=z1)
+add("filter_delta_view_float", reals.astype("<f4"), filters=[numcodecs.Delta("<i4")], compressor=z1)
+add(
+    "filter_delta_view_time", ints.astype("<M8[s]"), filters=[numcodecs.Delta("<i8")], compressor=z1
+)
+add("filter_packbits_u1", (base % 2).astype("u1"), filters=[numcodecs.PackBits()], compressor=z1)
+
 # layout
 for ndim, shape in (1, (7,)), (2, (7, 5)), (3, (5, 4, 3)):
     values = np.arange(np.prod(shape)).reshape(shape).astype("<i4")
@@ -295,6 +310,12 @@ add(
 )
 add("chunk_above_shape", ints, chunks=(100, 100))
 add("sparse", ints, partial=True, fill_value=42)
+
+add("odd/-é.日/0", ints)
+root.create_group("odd/empty")
+add("zero_chunks", np.zeros((0, 3), "<f4"), chunks=(1, 3))
+orphan = json.loads(store["zero_chunks/.zarray"])
+store["zero_chunks/.zarray"] = json.dumps({**orphan, "chunks": [0, 3]}).encode()
 
 # fill values
 floats = base.astype("<f8")
