@@ -1,6 +1,7 @@
 """Poses between frames of reference, along the paths of a tree."""
 
 from collections import deque
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ from ncore.data.checks import check
 from ncore.data.distinct_times import distinct_times
 from ncore.data.errors import InvalidDataError, UnknownNameError
 from ncore.data.pose_interpolator import PoseInterpolator
-from ncore.data.rigid import se3_inverse
+from ncore.data.rigid import pose_inverse, se3_inverse
 
 Array = npt.NDArray[Any]
 NodePair = tuple[str, str]
@@ -47,7 +48,8 @@ class PoseGraphInterpolator:
                 timestamps_us: ``None`` if fixed, else ``(N,)``, strictly increasing.
 
             Raises:
-                InvalidDataError: wrong shapes, or timestamps that do not increase.
+                InvalidDataError: wrong shapes, timestamps that do not increase, or a
+                    trajectory with poses that are mirror images or singular.
             """
             poses = np.asarray(T_source_target)
             if poses.dtype.kind != "f":
@@ -86,7 +88,8 @@ class PoseGraphInterpolator:
 
             Raises:
                 UnknownNameError: the frames are not those of the edge (a KeyError).
-                InvalidDataError: times outside the trajectory, or not integers.
+                InvalidDataError: times outside the trajectory, or not integers; or the
+                    inverse of a fixed pose that is singular.
             """
             times = _integer_times(timestamps_us)
             T = self._evaluate(source_node, target_node, times.reshape(-1))  # noqa: N806
@@ -103,12 +106,19 @@ class PoseGraphInterpolator:
                     f"{source_node!r} to {target_node!r}"
                 )
             T = self.T_source_target  # noqa: N806
-            if self.interpolator is not None:
-                try:
-                    T = self.interpolator.interpolate_to_timestamps(times, T.dtype)  # noqa: N806
-                except InvalidDataError as error:
-                    raise InvalidDataError(f"pose of {own[0]!r} in {own[1]!r}: {error}") from None
-            return T if pair == own else se3_inverse(T, unbatch=T.ndim == 2)
+            try:
+                if self.interpolator is None:
+                    return T if pair == own else self._inverse
+                T = self.interpolator.interpolate_to_timestamps(times, T.dtype)  # noqa: N806
+            except InvalidDataError as error:
+                raise InvalidDataError(f"pose of {own[0]!r} in {own[1]!r}: {error}") from None
+            return T if pair == own else se3_inverse(T, unbatch=False)
+
+        @cached_property
+        def _inverse(self) -> Array:
+            # Only asked for when it is needed: what stands for an unknown pose, such as
+            # zeros, shall not take the other poses of the graph along.
+            return pose_inverse(self.T_source_target)
 
     def __init__(self, edges: list[Edge]) -> None:
         """Build the graph; without edges it has no nodes and can evaluate nothing.
@@ -186,7 +196,8 @@ class PoseGraphInterpolator:
 
         Raises:
             UnknownNameError: a frame is not in the graph (a KeyError).
-            InvalidDataError: times outside a trajectory, or not integers.
+            InvalidDataError: times outside a trajectory, or not integers; or a fixed pose
+                on the path is needed in its other direction, and is singular.
         """
         path = self._path(source_node, target_node)
         times = _integer_times(timestamps_us)

@@ -218,6 +218,38 @@ def test_static_edges_have_one_pose():
     assert Edge("a", "b", np.eye(4, dtype=int), None).T_source_target.dtype == np.float64
 
 
+@pytest.mark.parametrize(
+    "rotation",
+    [np.diag([-1.0, 1, 1]), 2 * np.eye(3), [[1.0, 0.5, 0], [0, 1, 0], [0, 0, 1]]],
+    ids=["mirrored", "scaled", "sheared"],
+)
+def test_inverse_of_a_fixed_pose_that_is_not_rigid(rotation):
+    """The original transposes the rotation part, whatever it is."""
+    pose = np.eye(4)
+    pose[:3, :3] = rotation
+    pose[:3, 3] = [1, 2, 3]
+    graph = PoseGraphInterpolator([Edge("cam", "rig", pose, None)])
+    time = np.array(0)
+    np.testing.assert_array_equal(graph.evaluate_poses("cam", "rig", time), pose)
+    back = graph.evaluate_poses("rig", "cam", time)
+    np.testing.assert_allclose(back @ pose, np.eye(4), atol=1e-12)
+    back[:] = 0
+    assert graph.evaluate_poses("rig", "cam", time).any()
+
+
+@pytest.mark.parametrize("rotation", [np.zeros((3, 3)), np.diag([1.0, 1, 0])])
+def test_a_singular_fixed_pose_has_no_inverse(rotation):
+    pose = np.eye(4)
+    pose[:3, :3] = rotation
+    edges = [Edge("cam", "rig", pose, None), Edge("rig", "world", np.eye(4), None)]
+    graph = PoseGraphInterpolator(edges)
+    time = np.array(0)
+    np.testing.assert_array_equal(graph.evaluate_poses("cam", "world", time), pose)
+    assert graph.evaluate_poses("world", "rig", time).shape == (4, 4)
+    with pytest.raises(ValueError, match="'cam' in 'rig': the pose is singular"):
+        graph.evaluate_poses("world", "cam", time)
+
+
 def test_pickling_for_worker_processes(graph):
     times = np.array([150])
     before = graph.evaluate_poses("lidar", "world", times)

@@ -8,14 +8,12 @@ import numpy.typing as npt
 
 from ncore.data.checks import check
 from ncore.data.errors import DataTypeError, InvalidDataError
-from ncore.data.rigid import so3_trans_2_se3
+from ncore.data.rigid import check_rotations, so3_trans_2_se3
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Slerp
 
 Array = npt.NDArray[Any]
-_LEAST_VOLUME = 1e-6
-"""Below it a rotation part is next to singular, and its closest rotation arbitrary."""
 
 
 class PoseInterpolator:
@@ -45,7 +43,7 @@ class PoseInterpolator:
             self._poses.shape == (count, 4, 4),
             f"{count} timestamps need poses of shape ({count}, 4, 4), not {self._poses.shape}",
         )
-        _check_rotations(self._poses[:, :3, :])
+        check_rotations(self._poses)
         # Compared, not subtracted: unsigned differences wrap around.
         increasing = self._timestamps[1:] > self._timestamps[:-1]
         if not increasing.all():
@@ -180,20 +178,3 @@ class PoseInterpolator:
         from scipy.spatial.transform import Rotation, Slerp
 
         return Slerp(self._knots, Rotation.from_matrix(self._poses[:, :3, :3]))
-
-
-def _check_rotations(poses: Array) -> None:
-    """Check rotations and translations ``(N, 3, 4)``: finite, and no mirror images."""
-    finite = np.isfinite(poses).all(axis=(1, 2))
-    check(finite.all(), f"pose {np.argmin(finite)} holds values that are not finite")
-    rotations = poses[:, :, :3].astype(np.float64)
-    # The volume beside that of a cube of the same size: 1 for rotations of any scale.
-    size = np.linalg.norm(rotations, axis=(1, 2)) / np.sqrt(3)
-    volume = np.linalg.det(rotations)
-    proper = volume > _LEAST_VOLUME * size**3
-    if not proper.all():
-        index = int(np.argmin(proper))
-        raise InvalidDataError(
-            f"pose {index} has no rotation: the determinant of its rotation part is "
-            f"{volume[index]:.3g}, that of a rotation is 1"
-        )

@@ -5,10 +5,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ncore.data.checks import check
+from ncore.data.errors import InvalidDataError
+
 if TYPE_CHECKING:
     from ncore.data.pose_graph import PoseGraphInterpolator
 
 Array = npt.NDArray[Any]
+_LEAST_VOLUME = 1e-6
+"""Below it a rotation part is next to singular, and its closest rotation arbitrary."""
+_MOST_DISTORTION = 0.01
+"""Of the columns of a rotation part; rounding to float16 or to three decimals leaves less."""
 
 
 def se3_inverse(T: Array, unbatch: bool = True) -> Array:  # noqa: N803
@@ -77,3 +84,65 @@ def as_timestamp(timestamp_us: Any) -> Array:
     """Return a time as 0-d integer array that :meth:`evaluate_poses` takes."""
     value = int(timestamp_us)
     return np.array(value, dtype=np.uint64 if value >= 0 else np.int64)
+
+
+def check_rotations(poses: Array, exact: bool = False) -> None:
+    """Check that the rotation parts of poses are rotations, or have a closest one.
+
+    Args:
+        poses: shape ``(N, 4, 4)``.
+        exact: whether the rotation parts must be rotations as they are, up to rounding.
+
+    Raises:
+        InvalidDataError: a pose is not finite, a mirror image or singular; or, if
+            ``exact``, its rotation part scales or shears.
+    """
+    which = "pose {}" if len(poses) > 1 else "the pose"
+    finite = np.isfinite(poses).all(axis=(1, 2))
+    first = int(np.argmin(finite))
+    check(finite.all(), f"{which.format(first)} holds values that are not finite")
+    rotations = poses[:, :3, :3].astype(np.float64)
+    # The volume beside that of a cube of the same size: 1 for rotations of any scale.
+    size = np.linalg.norm(rotations, axis=(1, 2)) / np.sqrt(3)
+    volume = np.linalg.det(rotations)
+    proper = volume > _LEAST_VOLUME * size**3
+    if not proper.all():
+        first = int(np.argmin(proper))
+        raise InvalidDataError(
+            f"{which.format(first)} has no rotation: the determinant of its rotation part is "
+            f"{volume[first]:.3g}, that of a rotation is 1"
+        )
+    rigid = _distortions(rotations) <= _MOST_DISTORTION
+    if exact and not rigid.all():
+        first = int(np.argmin(rigid))
+        raise InvalidDataError(
+            f"{which.format(first)} is no rigid transformation: the columns of its rotation part "
+            "must be of unit length and at right angles"
+        )
+
+
+def pose_inverse(T: Array) -> Array:  # noqa: N803
+    """Return the inverse of a stored pose ``(4, 4)``, even if that scales, shears or mirrors.
+
+    Raises:
+        InvalidDataError: the pose is singular.
+    """
+    rotation = T[None, :3, :3].astype(np.float64)
+    if _distortions(rotation)[0] <= _MOST_DISTORTION:
+        return se3_inverse(T)
+    size = np.linalg.norm(rotation) / np.sqrt(3)
+    volume = float(np.linalg.det(rotation)[0])
+    check(
+        abs(volume) > _LEAST_VOLUME * size**3,
+        f"the pose is singular and has no inverse: the determinant of its rotation part is "
+        f"{volume:.3g}",
+    )
+    inverse: Array = np.linalg.inv(T.astype(np.float64)).astype(T.dtype)
+    return inverse
+
+
+def _distortions(rotations: Array) -> Array:
+    """Return how far each of ``(N, 3, 3)`` is from being orthonormal."""
+    products = np.swapaxes(rotations, -1, -2) @ rotations
+    distortions: Array = np.abs(products - np.eye(3)).max(axis=(1, 2))
+    return distortions

@@ -163,6 +163,42 @@ def test_mirrored_poses_are_refused(tmp_path: Path) -> None:
         _ = SequenceLoaderV4(reader).pose_graph
 
 
+@pytest.mark.parametrize(
+    ("rotation", "message"),
+    [
+        (np.diag([-1.0, 1, 1]), r"the determinant .* is -1"),
+        (np.zeros((3, 3)), r"the determinant .* is 0"),
+        (np.diag([1.0, 1, 0]), r"the determinant .* is 0"),
+        (np.eye(3) * 1.1, "no rigid transformation"),
+        (np.array([[1.0, 0.1, 0], [0, 1, 0], [0, 0, 1]]), "no rigid transformation"),
+    ],
+    ids=["mirrored", "zero", "singular", "scaled", "sheared"],
+)
+def test_poses_that_are_not_rigid_are_refused(
+    tmp_path: Path, rotation: np.ndarray[Any, Any], message: str
+) -> None:
+    sequence = small.writer(tmp_path)
+    poses = sequence.register_component_writer(PosesComponent.Writer, "default")
+    pose = np.eye(4)
+    pose[:3, :3] = rotation
+    with pytest.raises(InvalidDataError, match=f"'front' -> 'rig': the pose .*{message}"):
+        poses.store_static_pose("front", "rig", pose)
+    transforms, times = small.trajectory()
+    transforms[3] = pose
+    with pytest.raises(InvalidDataError, match=f"'rig' -> 'world': pose 3 .*{message}"):
+        poses.store_dynamic_pose("rig", "world", transforms, times)
+    for dtype in (np.float16, np.float32):  # what rounding does to a rotation is no matter
+        rounded = small.trajectory()[0][4].astype(dtype)
+        poses.store_static_pose(np.dtype(dtype).name, "rig", rounded)
+    reader = SequenceComponentGroupsReader(sequence.finalize())
+    found = reader.open_component_readers(PosesComponent.Reader)["default"]
+    assert {pair for pair, _ in found.get_static_poses()} == {
+        ("float16", "rig"),
+        ("float32", "rig"),
+    }
+    assert list(found.get_dynamic_poses()) == []
+
+
 def test_poses_keep_their_dtype(tmp_path: Path) -> None:
     sequence = small.writer(tmp_path)
     poses = sequence.register_component_writer(PosesComponent.Writer, "default")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ncore.data.errors import InvalidDataError
 from ncore.data.interval import HalfClosedInterval
-from ncore.data.pose_interpolator import PoseInterpolator
+from ncore.data.rigid import check_rotations
 from ncore.data.v4.component import ComponentReader, ComponentWriter
 from ncore.data.v4.errors import ComponentNotFoundError, SequenceFormatError
 from ncore.data.v4.stored_form import stored_form
@@ -92,13 +92,13 @@ class PosesComponent:
                 pose: (4, 4) float16, float32 or float64, metres; the dtype is kept.
 
             Raises:
-                InvalidDataError: the pose is no rigid transformation's matrix, a
-                    frame has no name, or there is already a pose between the two
-                    frames, in either direction.
+                InvalidDataError: the pose is no rigid transformation's matrix (it
+                    scales, shears, mirrors or is singular), a frame has no name, or
+                    there is already a pose between the two frames, in either direction.
             """
-            poses = self._check(source_frame_id, target_frame_id, pose, (4, 4))
+            array = self._check(source_frame_id, target_frame_id, pose, (4, 4))
             name = self._claim(source_frame_id, target_frame_id)
-            self._static[name] = {"dtype": poses.dtype.name, "pose": poses.tolist()}
+            self._static[name] = {"dtype": array.dtype.name, "pose": array.tolist()}
             return self
 
         def store_dynamic_pose(
@@ -122,8 +122,8 @@ class PosesComponent:
                     be interpolated at every time of the sequence.
 
             Raises:
-                InvalidDataError: as for :meth:`store_static_pose`, a rotation part is
-                    left-handed or singular, or the timestamps are not as described.
+                InvalidDataError: as for :meth:`store_static_pose`, or the timestamps are
+                    not as described.
             """
             array = self._check(source_frame_id, target_frame_id, poses, (None, 4, 4))
             where = f"pose {source_frame_id!r} -> {target_frame_id!r}"
@@ -148,10 +148,6 @@ class PosesComponent:
                     f"[{interval.start}, {interval.end}]; "
                     "require_sequence_time_coverage=False stores them nevertheless"
                 )
-            try:
-                PoseInterpolator(array, timestamps_us)
-            except InvalidDataError as error:
-                raise InvalidDataError(f"{where}: {error}") from None
             name = self._claim(source_frame_id, target_frame_id)
             self._dynamic[name] = {
                 "dtype": array.dtype.name,
@@ -182,6 +178,10 @@ class PosesComponent:
                     f"{where}: not a rigid transformation: values must be finite and the last "
                     "row 0, 0, 0, 1"
                 )
+            try:
+                check_rotations(poses.reshape(-1, 4, 4), exact=True)
+            except InvalidDataError as error:
+                raise InvalidDataError(f"{where}: {error}") from None
             return poses
 
         def _claim(self, source: str, target: str) -> str:
