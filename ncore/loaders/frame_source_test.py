@@ -183,9 +183,9 @@ def test_few_sequences_stay_open(drives):
     for index in (0, len(source) - 1, 12, 0) * 3:
         source[index]
     gc.collect()
-    # Of two stores, both mapped; a map has a descriptor of its own.
+    # Of two stores. Lidar frames are mapped, which takes a descriptor; images read once are not.
     links = [link for link in _open_files() if "drives" in link]
-    assert len(links) in (0, 4)
+    assert len(links) in (0, 3)
     assert [source[i]["sequence_id"] for i in (0, 12, -1)] == ["drive-0", "drive-1", "drive-2"]
 
 

@@ -9,6 +9,7 @@ from ncore.data.v4.byte_stores import ItarByteStore
 from ncore.data.v4.cameras import CameraSensorComponent
 from ncore.data.v4.loader_sensors import CameraSensor
 from ncore.itar.source import FileSource
+from ncore.loaders.copy_choice import CopyChoice
 from ncore.loaders.errors import SequenceChangedError
 
 _Span = tuple[int, int]
@@ -90,10 +91,12 @@ class _StoredImages:
 class _MappedImages(_StoredImages):
     """Images in a local archive.
 
-    They are copied out of the mapped file: that takes half the time of ``pread``,
-    which the kernel copies with, and a decoder needs no copy at all. What is not
-    in memory yet is asked for first, all ranges of a batch at once, because a mapped
-    page that is merely touched is fetched with few neighbours.
+    The first time an image is read with ``pread``, which maps no pages: in a data set
+    that exceeds the memory, or is visited once, every time is the first. When it comes
+    again it is copied out of the mapped file, if that is the faster way on this machine.
+    A decoder needs no copy at all. What may not be in memory yet is asked for first, all
+    ranges of a batch at once, because a mapped page that is merely touched is fetched
+    with few neighbours.
     """
 
     def __init__(
@@ -102,8 +105,10 @@ class _MappedImages(_StoredImages):
         super().__init__(reader)
         self._archive = store.reader
         self._source = source
+        self._copy = CopyChoice(self._copy_mapped, source.read)
         self._spans: list[_Span | None] = [None] * len(self._ends)
         self._fetched = bytearray(len(self._ends))
+        self._mapped = bytearray(len(self._ends))
         # Pages of a file that exceeds the memory are gone when they are needed again.
         self._stays = source.size * 2 < _memory_size()
 
@@ -111,22 +116,29 @@ class _MappedImages(_StoredImages):
         span = self._spans[index] or self._locate(index)
         if span is None:
             return super().read(index)
-        if not self._fetched[index]:
-            self._fetch((index,))
-        offset, size = span
-        return self._source.view(offset, size).tobytes()
+        if self._mapped[index]:
+            return self._copy(*span)
+        if self._fetched[index] and self._copy.takes_first:
+            self._mapped[index] = True
+            return self._copy_mapped(*span)
+        self._fetched[index] = self._stays
+        return self._source.read(*span)
 
     def read_many(self, indices: Sequence[int]) -> list[bytes]:
-        self._fetch([index for index in indices if not self._fetched[index]])
+        self._source.will_need(self._unread(indices))
         return [self.read(index) for index in indices]
 
     def view_many(self, indices: Sequence[int]) -> Sequence[bytes | memoryview]:
-        self._fetch([index for index in indices if not self._fetched[index]])
+        self._source.will_need(self._unread(indices))
         found: list[bytes | memoryview] = []
         for index in indices:
             span = self._spans[index] or self._locate(index)
+            self._fetched[index] = self._stays
             found.append(super().read(index) if span is None else self._source.view(*span))
         return found
+
+    def _copy_mapped(self, offset: int, size: int) -> bytes:
+        return self._source.view(offset, size).tobytes()
 
     def _locate(self, index: int) -> _Span | None:
         """Offset and size of an image; None if it is stored in another form."""
@@ -140,19 +152,15 @@ class _MappedImages(_StoredImages):
         span = self._archive.index.span(number)
         if span[1] != size:
             return None  # said by the reader of the whole array
-        if len(self._source.view(*span)) != size:
+        if sum(span) > self._source.size:
             raise SequenceChangedError(f"{self._source.name}: {key!r} lies behind its end")
         self._spans[index] = span
         return span
 
-    def _fetch(self, indices: Sequence[int]) -> None:
-        spans = []
-        for index in indices:
-            span = self._spans[index] or self._locate(index)
-            if span is not None:
-                spans.append(span)
-                self._fetched[index] = self._stays
-        self._source.will_need(spans)
+    def _unread(self, indices: Sequence[int]) -> list[_Span]:
+        """Where those of them lie that have not been asked for yet."""
+        spans = (self._spans[i] or self._locate(i) for i in indices if not self._fetched[i])
+        return [span for span in spans if span is not None]
 
 
 def _memory_size() -> int:

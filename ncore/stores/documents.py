@@ -8,6 +8,7 @@ from typing import Any
 import cbor2
 
 from ncore.itar.index_codec import decompress
+from ncore.stores.collection import paused_collection
 from ncore.stores.errors import ConsolidatedMetadataError
 
 ROOT_V3 = "zarr.json"
@@ -86,7 +87,8 @@ def decode_cbor(data: bytes, name: str, documents_size: int) -> Document:
     """
     limit = _INFLATED_MOST + _INFLATED_RATIO * len(data) + 4 * documents_size
     try:
-        found = cbor2.loads(decompress(data, limit))
+        with paused_collection():
+            found = cbor2.loads(decompress(data, limit))
     except (ValueError, cbor2.CBORError, RecursionError, EOFError, TypeError) as error:
         raise ConsolidatedMetadataError(f"{name} is corrupt: {error}") from None
     if not isinstance(found, dict):
