@@ -21,6 +21,7 @@ OME_KEYS = (
     "well",
 )
 _OF_04 = ("0.4", None)
+_LISTS = {"labels": "labels", "OME": "series"}
 
 
 def is_ome(attributes: Mapping[str, Any]) -> bool:
@@ -35,10 +36,16 @@ def is_ome(attributes: Mapping[str, Any]) -> bool:
     return "bioformats2raw.layout" in attributes or "image-label" in attributes
 
 
-def has_ome_labels(attributes: Mapping[str, Any]) -> bool:
-    """Whether a group lists the label images below it."""
-    labels = attributes.get("labels")
-    return isinstance(labels, list) and all(isinstance(name, str) for name in labels)
+def is_ome_list(name: str, attributes: Mapping[str, Any]) -> bool:
+    """Whether a group lists others: ``labels`` its label images, ``OME`` the images beside it.
+
+    Args:
+        name: last part of its path.
+        attributes: of the group.
+    """
+    key = _LISTS.get(name)
+    listed = None if key is None else attributes.get(key)
+    return isinstance(listed, list) and all(isinstance(name, str) for name in listed)
 
 
 def upgrade(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

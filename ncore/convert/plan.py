@@ -8,7 +8,7 @@ from typing import Any
 from ncore.convert.decode_v2 import missing_codecs
 from ncore.convert.errors import ChunkDecodeError, UnsupportedError
 from ncore.convert.hierarchy import V2Hierarchy, V2Node
-from ncore.convert.ome import axis_names, has_ome_labels, is_ome, upgrade
+from ncore.convert.ome import axis_names, is_ome, is_ome_list, upgrade
 from ncore.convert.options import ConvertOptions
 from ncore.convert.read_v2 import V2Reader
 from ncore.convert.relayout import relayout
@@ -144,7 +144,7 @@ def make_plan(source: Source, hierarchy: V2Hierarchy, options: ConvertOptions, r
         more = f" and {len(odd) - 1} more groups" if len(odd) > 1 else ""
         warnings.append(f"{_STRING_FORM} (group {odd[0]}{more})")
     plan = Plan(arrays, groups, dict(hierarchy.others), hierarchy.consolidated, root, warnings, [])
-    _plan_ome(plan, hierarchy, options.ome)
+    _plan_ome(plan, hierarchy, root or source.name, options.ome)
     _hint_xarray(plan)
     return plan
 
@@ -167,7 +167,7 @@ def _hint_xarray(plan: Plan) -> None:
         )
 
 
-def _plan_ome(plan: Plan, hierarchy: V2Hierarchy, wanted: bool) -> None:
+def _plan_ome(plan: Plan, hierarchy: V2Hierarchy, name: str, wanted: bool) -> None:
     """Bring OME-Zarr metadata to 0.5, or say that this could be done."""
     images = [path for path, attributes in hierarchy.groups.items() if is_ome(attributes)]
     if not images:
@@ -182,7 +182,7 @@ def _plan_ome(plan: Plan, hierarchy: V2Hierarchy, wanted: bool) -> None:
     lists = [
         path
         for path, attributes in hierarchy.groups.items()
-        if path.rpartition("/")[2] == "labels" and has_ome_labels(attributes)
+        if is_ome_list((path or name).rstrip("/").rpartition("/")[2], attributes)
     ]
     names: dict[str, list[str]] = {}
     for path in dict.fromkeys([*images, *lists]):
