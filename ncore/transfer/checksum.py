@@ -16,10 +16,10 @@ Two ways to compute it:
 """
 
 import re
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import md5
-from itertools import chain
+from itertools import chain, groupby
 from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
 
@@ -27,7 +27,6 @@ from ncore.transfer.errors import ChecksumError
 
 # A single-part MD5, or the ETag of a multipart upload (md5 of md5s, "-", parts).
 _FILE_DIGEST = re.compile(r"[0-9a-f]{32}(?:-[1-9][0-9]{0,4})?")
-_HEX = re.compile(r"[0-9a-f]*")
 _ZARR_CHECKSUM = re.compile(r"([0-9a-f]{32})-(0|[1-9][0-9]{0,18})--(0|[1-9][0-9]{0,18})")
 # What would make a key name another key's file, or one outside the zarr.
 _UNCLEAN_NAMES = frozenset(("", ".", ".."))
@@ -180,11 +179,7 @@ class SortedWalk:
         for entry in entries:
             path, size, digest = entry
             if path <= last:
-                raise ChecksumError(
-                    f"key {path!r} is listed twice"
-                    if path == last and last
-                    else f"keys are not in order: {path!r} follows {last!r}"
-                )
+                raise _disorder(last, path)
             if path.startswith(prefix) and (name := path[cut:]) and "/" not in name:
                 # Same directory as the entry before: its components were checked.
                 if name in _UNCLEAN_NAMES or size < 0 or not is_file_digest(digest):
@@ -222,6 +217,24 @@ class SortedWalk:
             self._current.directories.append((current.name, done))
         return DirectoryEntry(current.prefix[:-1], done)
 
+    def take_files(self, parent: str, files: list[ZarrEntry]) -> None:
+        """Take files of one directory, in key order; the quick way where nobody looks on.
+
+        Raises:
+            ChecksumError: One is out of order, listed twice or malformed.
+        """
+        _check_siblings(parent, files)
+        paths = [path for path, _, _ in files]
+        last = self._last
+        for path in paths:
+            if path <= last:
+                raise _disorder(last, path)
+            last = path
+        for _ in self.enter(parent):
+            pass
+        self._current.files += files
+        self._last = last
+
     def take_directory(self, directory: DirectoryEntry) -> None:
         """Take a directory as a whole, by its digest; what it lies in must be open.
 
@@ -243,18 +256,26 @@ class SortedWalk:
         wanted = f"{path}/" if path else ""
         while not wanted.startswith(self._current.prefix):
             yield self.leave()
-        while len(prefix := self._current.prefix) < len(wanted):
-            name = wanted[len(prefix) :].partition("/")[0]
+        cut = len(self._current.prefix)
+        while (slash := wanted.find("/", cut)) >= 0:
+            name = wanted[cut:slash]
             if name in _UNCLEAN_NAMES:
                 raise ChecksumError(f"directory {path!r} is not a path inside a zarr")
             self._stack.append(self._current)
-            self._current = _OpenDirectory(f"{prefix}{name}/", name)
+            cut = slash + 1
+            self._current = _OpenDirectory(wanted[:cut], name)
 
     def finish(self) -> Iterator[DirectoryEntry]:
         """Yield the directories that are still open; the root last."""
         while self._stack:
             yield self.leave()
         yield self.leave()
+
+
+def _disorder(last: str, path: str) -> ChecksumError:
+    if path == last and last:
+        return ChecksumError(f"key {path!r} is listed twice")
+    return ChecksumError(f"keys are not in order: {path!r} follows {last!r}")
 
 
 def walk_sorted(entries: Iterable[ZarrEntry]) -> Iterator[ZarrEntry | DirectoryEntry]:
@@ -376,19 +397,31 @@ class ZarrChecksumTree:
 
 def _check_siblings(parent: str, files: list[ZarrEntry]) -> None:
     """:func:`check_entry` of many files of one directory at the cost of a few."""
+    if len(files) == 1:
+        check_entry(*files[0])
+        return
     cut = len(parent) + 1 if parent else 0
     names = [path[cut:] for path, _, _ in files]
-    digests = "".join([digest for _, _, digest in files])
+    digests = [digest for _, _, digest in files]
     if (
         (parent and _UNCLEAN_KEY.search(parent) is not None)
         or not _UNCLEAN_NAMES.isdisjoint(names)
         or (not parent and "/" in "".join(names))
         or min([size for _, size, _ in files]) < 0
-        or len(digests) != 32 * len(files)
-        or _HEX.fullmatch(digests) is None
+        or set(map(len, digests)) != {32}
+        or not _is_hex("".join(digests))
     ):
         for path, size, digest in files:
             check_entry(path, size, digest)
+
+
+def _is_hex(text: str) -> bool:
+    """Whether a text, possibly of megabytes, is lower-case hexadecimal."""
+    try:
+        # Twice as fast as a pattern. White space is let through, and makes it shorter.
+        return len(bytes.fromhex(text)) * 2 == len(text) and text == text.lower()
+    except ValueError:
+        return False
 
 
 def compute_zarr_checksum(entries: Iterable[ZarrEntry]) -> DirectoryDigest:
@@ -402,6 +435,12 @@ def compute_zarr_checksum(entries: Iterable[ZarrEntry]) -> DirectoryDigest:
     """
     # Sorting what is sorted already is one pass, and a walk keeps less alive
     # than a tree does.
-    (root,) = deque(walk_sorted(sorted(entries)), maxlen=1)
-    assert isinstance(root, DirectoryEntry)
+    walk = SortedWalk()
+    for parent, files in groupby(sorted(entries), _parent):
+        walk.take_files(parent, list(files))
+    *_, root = walk.finish()
     return root.digest
+
+
+def _parent(entry: ZarrEntry) -> str:
+    return entry[0].rpartition("/")[0]

@@ -206,6 +206,17 @@ def test_digests_that_are_not_md5_are_refused(digest):
         compute_zarr_checksum([ZarrEntry("a/j", 1, MD5), ZarrEntry("a/k", 1, digest)])
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(MD5[:-1], MD5 + "0"), (MD5, MD5.upper()), (MD5, MD5[:-1] + " "), (MD5, MD5[:-1] + "\u0660")],
+)
+def test_digests_are_looked_at_one_by_one(first, second):
+    entries = [ZarrEntry("a/0", 1, first), ZarrEntry("a/1", 1, second)]
+    for compute in (compute_zarr_checksum, ZarrChecksumTree, lambda e: list(walk_sorted(e))):
+        with pytest.raises(ChecksumError, match="a/[01].*is not an MD5"):
+            compute(entries)
+
+
 def test_a_bad_entry_leaves_the_tree_as_it_was():
     tree = ZarrChecksumTree([ZarrEntry("a", 1, MD5)])
     before = tree.process()
