@@ -213,7 +213,7 @@ def test_digests_that_are_not_md5_are_refused(digest):
 def test_digests_are_looked_at_one_by_one(first, second):
     entries = [ZarrEntry("a/0", 1, first), ZarrEntry("a/1", 1, second)]
     for compute in (compute_zarr_checksum, ZarrChecksumTree, lambda e: list(walk_sorted(e))):
-        with pytest.raises(ChecksumError, match="a/[01].*is not an MD5"):
+        with pytest.raises(ChecksumError, match=r"a/[01].*is not an MD5"):
             compute(entries)
 
 
