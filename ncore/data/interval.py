@@ -84,7 +84,7 @@ class HalfClosedInterval:
             sorted_samples: ascending values, shape ``(N,)``.
 
         Returns:
-            ``range(i, j)`` with ``start <= sorted_samples[i:j] < stop``; empty if none does.
+            The range of all indices ``i`` with ``start <= sorted_samples[i] < stop``.
         """
         samples = np.asarray(sorted_samples)
         check(samples.ndim == 1, f"samples must have shape (N,), not {samples.shape}")

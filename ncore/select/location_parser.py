@@ -62,8 +62,8 @@ def parse_location(
         instances: the DANDI archives that have names.
 
     Returns:
-        One of the dataclasses in `ncore.select.locations`. Nothing is looked up: an
-        asset that is named may not exist, and the API of a server that is not among
+        One of the dataclasses in `ncore.select.locations`. Nothing is looked up, so
+        an asset that is named may not exist, and the API of a server that is not among
         `instances` may be unknown (`ncore.select.resolve.resolve_instance`).
 
     Raises:

@@ -225,7 +225,7 @@ class CameraLabelsComponent:
                 """Read and decode the label; each call does so again.
 
                 Returns:
-                    The logical values in the schema's dtype: (H, W, *shape_suffix) of
+                    The logical values in the schema's dtype, (H, W, *shape_suffix) of
                     a raw label; the pixels of an encoded one as PIL gives them, cast
                     without scaling.
 

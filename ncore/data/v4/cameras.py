@@ -124,9 +124,9 @@ class CameraSensorComponent:
             """Where the image of the frame that ends at ``timestamp_us`` lies as it is.
 
             Returns:
-                Key in :attr:`component_store` and size in bytes, for those who read many
+                Key in ``component_store`` and size in bytes, for those who read many
                 images at once; None if it is stored in another form, which
-                :meth:`get_frame_data` reads.
+                ``get_frame_data`` reads.
             """
             return self._node.locate_blob(f"frames/{int(timestamp_us)}/{_IMAGE}")
 
