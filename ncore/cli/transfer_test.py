@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from ncore.cli.main import run
+from ncore.cli.testing import CommandLine
 from ncore.itar.testing import s3_server
+from ncore.transfer.testing.trees import fill, tree
 
 TREE = {
     ".zgroup": b'{"zarr_format":2}',
@@ -20,33 +21,14 @@ TREE = {
 }
 
 
-def fill(root, entries=TREE):
-    for key, data in entries.items():
-        path = root / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    return root
-
-
-def tree(root):
-    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
-
-
 @pytest.fixture
 def ncore(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-
-    def call(*args):
-        with pytest.raises(SystemExit) as e:
-            run(["transfer", *map(str, args)])
-        out, err = capsys.readouterr()
-        return e.value.code or 0, out, err
-
-    return call
+    return CommandLine("transfer", capsys)
 
 
 def test_download_a_part(ncore, tmp_path):
-    fill(tmp_path / "x.zarr")
+    fill(tmp_path / "x.zarr", TREE)
     code, out, err = ncore("download", "x.zarr", "--zarr", "metadata", "-o", "out")
     assert (code, err) == (0, "")
     assert "3 written" in out
@@ -58,7 +40,7 @@ def test_download_a_part(ncore, tmp_path):
 
 
 def test_existing(ncore, tmp_path):
-    fill(tmp_path / "x.zarr")
+    fill(tmp_path / "x.zarr", TREE)
     fill(tmp_path / "out/x.zarr", {"0/0": b"different"})
     code, _, err = ncore("download", "x.zarr", "-o", "out")
     assert code == 1
@@ -71,7 +53,7 @@ def test_existing(ncore, tmp_path):
 
 
 def test_sync_stays_inside_the_filter(ncore, tmp_path):
-    fill(tmp_path / "x.zarr")
+    fill(tmp_path / "x.zarr", TREE)
     fill(tmp_path / "out/x.zarr", {"0/0": b"a", "0/9": b"old", "1/9": b"old"})
     code, out, _ = ncore("download", "x.zarr", "--zarr", "path:0", "--sync", "-o", "out")
     assert code == 0
@@ -82,8 +64,8 @@ def test_sync_stays_inside_the_filter(ncore, tmp_path):
 
 
 def test_each_location_keeps_its_own_filter(ncore, tmp_path):
-    fill(tmp_path / "a.zarr")
-    fill(tmp_path / "b.zarr")
+    fill(tmp_path / "a.zarr", TREE)
+    fill(tmp_path / "b.zarr", TREE)
     code, _, _ = ncore("download", "a.zarr/10", "b.zarr", "-o", "out")
     assert code == 0
     assert tree(tmp_path / "out/a.zarr") == {"10/0": b"d"}
@@ -91,7 +73,7 @@ def test_each_location_keeps_its_own_filter(ncore, tmp_path):
 
 
 def test_upload_modes(ncore, tmp_path):
-    target = fill(tmp_path / "to/x.zarr")
+    target = fill(tmp_path / "to/x.zarr", TREE)
     fill(tmp_path / "x.zarr", {"0/.zarray": b"{}", "0/0": b"new"})
     code, _, err = ncore("upload", "x.zarr", "--to", "to/")
     assert code == 1
@@ -112,7 +94,7 @@ def test_upload_modes(ncore, tmp_path):
 
 
 def test_remove_local(ncore, tmp_path):
-    fill(tmp_path / "x.zarr")
+    fill(tmp_path / "x.zarr", TREE)
     code, _, err = ncore("upload", "x.zarr", "--to", "to/", "--remove-local")
     assert code == 2
     assert "--zarr-mode patch" in err
@@ -127,7 +109,7 @@ def test_remove_local(ncore, tmp_path):
 
 
 def test_dry_run_changes_nothing(ncore, tmp_path):
-    fill(tmp_path / "x.zarr")
+    fill(tmp_path / "x.zarr", TREE)
     code, out, _ = ncore("download", "x.zarr", "--zarr", "path:0", "-o", "out", "--dry-run")
     assert code == 0
     assert "0/.zarray" in out
@@ -136,7 +118,7 @@ def test_dry_run_changes_nothing(ncore, tmp_path):
 
 
 def test_json_is_a_line_for_each_event(ncore, tmp_path):
-    fill(tmp_path / "x.zarr")
+    fill(tmp_path / "x.zarr", TREE)
     code, out, _ = ncore("download", "x.zarr", "-o", "out", "--json")
     events = [json.loads(line) for line in out.splitlines()]
     assert code == 0
@@ -146,7 +128,7 @@ def test_json_is_a_line_for_each_event(ncore, tmp_path):
 
 
 def test_wrong_usage_and_failures(ncore, tmp_path):
-    fill(tmp_path / "x.zarr")
+    fill(tmp_path / "x.zarr", TREE)
     assert ncore("download", "x.zarr", "--zarr", "bogus")[0] == 2
     assert ncore("download", "x.zarr", "-J", "0")[0] == 2
     assert ncore("download", "x.zarr", "-e", "no")[0] == 2
@@ -191,7 +173,7 @@ def test_keys_are_shown_on_one_line_without_controls(ncore, tmp_path):
 
 
 def test_ls(ncore, tmp_path):
-    fill(tmp_path / "x.zarr")
+    fill(tmp_path / "x.zarr", TREE)
 
     def paths(*args):
         code, out, _ = ncore("ls", *args, "--json")
@@ -208,7 +190,7 @@ def test_ls(ncore, tmp_path):
 
 
 def test_archives(ncore, tmp_path):
-    fill(tmp_path / "x.zarr")
+    fill(tmp_path / "x.zarr", TREE)
     assert ncore("upload", "x.zarr", "--to", "y.zarr.itar")[0] == 0
     assert ncore("download", "y.zarr.itar", "--zarr", "path:0", "-o", "part")[0] == 0
     assert sorted(tree(tmp_path / "part/y.zarr")) == ["0/.zarray", "0/0", "0/1"]
@@ -219,7 +201,7 @@ def test_archives(ncore, tmp_path):
 
 
 def test_checksums_and_manifests(ncore, tmp_path):
-    fill(tmp_path / "x.zarr")
+    fill(tmp_path / "x.zarr", TREE)
     assert ncore("upload", "x.zarr", "--to", "x.zarr.itar")[0] == 0
     code, out, _ = ncore("checksum", "x.zarr", "x.zarr.itar", "--json")
     assert code == 0
@@ -258,7 +240,7 @@ def test_checksums_and_manifests(ncore, tmp_path):
 
 
 def test_a_manifest_replaces_only_a_manifest(ncore, tmp_path):
-    fill(tmp_path / "x.zarr")
+    fill(tmp_path / "x.zarr", TREE)
     fill(tmp_path / "plain", {"0": b"a"})
     assert ncore("upload", "x.zarr", "--to", "x.zarr.itar")[0] == 0
     (tmp_path / "notes.txt").write_bytes(b"thesis")
@@ -289,7 +271,7 @@ def test_a_manifest_replaces_only_a_manifest(ncore, tmp_path):
 
 
 def test_an_object_store(ncore, tmp_path, monkeypatch):
-    fill(tmp_path / "x.zarr")
+    fill(tmp_path / "x.zarr", TREE)
     with s3_server.moto_server("bucket") as endpoint:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.KEY)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.SECRET)
@@ -307,3 +289,59 @@ def test_an_object_store(ncore, tmp_path, monkeypatch):
         assert code == 1
         assert "nothing" in err
         assert s3_server.SECRET not in err
+
+
+def test_an_archive_goes_into_a_bucket_as_a_file(ncore, tmp_path, monkeypatch):
+    fill(tmp_path / "x.zarr", TREE)
+    assert ncore("upload", "x.zarr", "--to", "x.zarr.itar")[0] == 0
+    with s3_server.rclone_server(tmp_path / "served", "bucket") as endpoint:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.KEY)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.SECRET)
+        store = ("--storage-option", f"endpoint={endpoint}")
+        for to in ("s3://bucket/x.zarr.itar", "s3://bucket/deep/er.zarr.itar"):
+            code, out, err = ncore("upload", "x.zarr.itar", "--to", to, *store)
+            assert (code, err) == (0, "")
+            assert f"x.zarr.itar -> {to}: 1 written" in out
+            assert "1 kept" in ncore("upload", "x.zarr.itar", "--to", to, *store)[1]
+            code, out, err = ncore("download", to, *store, "-o", "whole")
+            assert (code, err) == (0, "")
+            assert f"{to} -> " in out
+            assert ncore("download", to, "--zarr", "path:1", *store, "-o", "part")[0] == 0
+        whole = tree(tmp_path / "whole")
+        assert whole == dict.fromkeys(
+            ("x.zarr.itar", "er.zarr.itar"), (tmp_path / "x.zarr.itar").read_bytes()
+        )
+        assert sorted(tree(tmp_path / "part")) == [
+            f"{name}/1/{key}" for name in ("er.zarr", "x.zarr") for key in (".zarray", "0")
+        ]
+        # What is no archive, or only a part of one, gets no archive's name there.
+        (tmp_path / "notes.txt").write_text("x")
+        for what in (("x.zarr",), ("notes.txt",), ("x.zarr.itar", "--zarr", "path:1")):
+            code, _, err = ncore("upload", *what, "--to", "s3://bucket/y.zarr.itar", *store)
+            assert (code, "archive" in err) == (1, True), what
+        assert ncore("ls", "s3://bucket/y.zarr.itar", *store)[0] == 1
+        # To a folder it goes unpacked, as to a dandiset.
+        assert ncore("upload", "x.zarr.itar", "--to", "s3://bucket/un/", *store)[0] == 0
+        assert ncore("download", "s3://bucket/un/x.zarr", *store, "-o", "un")[0] == 0
+        assert tree(tmp_path / "un/x.zarr") == TREE
+        code, _, err = ncore("ls", "s3://no-bucket/x.zarr", *store)
+        assert (code, "no such bucket" in err) == (1, True)
+
+
+def test_names_of_here_and_above(ncore, tmp_path, monkeypatch):
+    fill(tmp_path / "in/x.zarr", TREE)
+    monkeypatch.chdir(tmp_path / "in")
+
+    def paths(*args):
+        return [json.loads(line)["path"] for line in ncore("ls", *args, "--json").out.splitlines()]
+
+    assert paths(".") == ["x.zarr/"]
+    assert paths("-R", ".") == [f"x.zarr/{key}" for key in sorted(TREE)]
+    monkeypatch.chdir(tmp_path / "in/x.zarr")
+    assert paths(".") == [".zgroup", "0/", "1/", "10/"]
+    assert paths("..") == ["x.zarr/"]
+    assert paths("0") == ["0/.zarray", "0/0", "0/1"]
+    for place, name in ((".", "x.zarr"), ("..", "in")):
+        code, _, err = ncore("download", place, "-o", f"../../out-of-{len(place)}")
+        assert (code, err) == (0, "")
+        assert [p.name for p in (tmp_path / f"out-of-{len(place)}").iterdir()] == [name]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 from ncore.itar.errors import ItarOptionError
+from ncore.itar.obstore_exit import settle_before_exit
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -106,6 +107,7 @@ def _store(url: str, place: str, settings: Mapping[str, Any]) -> "ObjectStore":
     from obstore.exceptions import BaseError
     from obstore.store import from_url
 
+    settle_before_exit()
     try:
         return from_url(place, **settings)
     except BaseException as error:

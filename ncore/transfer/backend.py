@@ -282,6 +282,7 @@ class Root:
         is_zarr: Filters apply. A plain file is copied whole.
         kind: ``"zarr"``, ``"file"`` or ``"folder"``.
         extra: Facts a report may show (``{"dandiset": "000108"}``).
+        size: Bytes of the whole, where what opened it told.
     """
 
     backend: Source
@@ -290,6 +291,7 @@ class Root:
     is_zarr: bool = True
     kind: str = "zarr"
     extra: dict[str, str] = field(default_factory=dict)
+    size: int | None = None
 
 
 class SourceFactory(Protocol):

@@ -74,8 +74,13 @@ async def open_target(
     return DandiZarrTarget(client, dandiset_id, path, polling=polling)
 
 
-async def _assets(client: DandiClient, location: Location) -> AsyncIterator[tuple[Json, str, str]]:
-    """Yield ``(asset, what is stripped of its path, dandiset@version)``."""
+async def _assets(
+    client: DandiClient, location: Location
+) -> AsyncIterator[tuple[Json, str | None, str]]:
+    """Yield ``(asset, what is stripped of its path, dandiset@version)``.
+
+    None is stripped of the assets of a whole dandiset, which keep its identifier too.
+    """
     if isinstance(location, ZarrArchiveURL):
         zarr = await client.get(f"/zarr/{location.zarr_id}/")
         if location.checksum is not None and zarr.get("checksum") != location.checksum:
@@ -112,12 +117,14 @@ async def _assets(client: DandiClient, location: Location) -> AsyncIterator[tupl
         )
     else:
         query: dict[str, object] = {"order": "path"}
-        strip = ""
+        strip: str | None = ""
         if isinstance(location, AssetGlobURL):
             query["glob"] = location.path
         elif isinstance(location, AssetFolderURL | AssetPathPrefixURL):
             query["path"] = location.path
             strip = _parent(location.path.rstrip("/"))
+        else:
+            strip = None
         async for page in client.pages(base, query):
             for asset in page:
                 # An exact match would win over the prefix; a folder has none.
@@ -128,7 +135,7 @@ async def _assets(client: DandiClient, location: Location) -> AsyncIterator[tupl
                 yield asset, strip, where
 
 
-def _root(client: DandiClient, asset: Json, strip: str, where: str) -> Root:
+def _root(client: DandiClient, asset: Json, strip: str | None, where: str) -> Root:
     path = asset["path"]
     check_key(path)
     dandiset_id = where.partition("@")[0]
@@ -138,11 +145,22 @@ def _root(client: DandiClient, asset: Json, strip: str, where: str) -> Root:
         backend = DandiZarrSource(client, asset["zarr"], place, asset["asset_id"])
     else:
         backend = DandiBlobSource(client, asset["asset_id"], place, path.rpartition("/")[2])
-    shown = path[len(strip) + 1 :] if strip else path
     tree = f"{dandiset_id}/{path}" if dandiset_id else path
+    shown = path[len(strip) + 1 :] if strip else path
+    if strip is None:
+        shown = tree
     kind = "zarr" if asset["zarr"] is not None else "file"
     extra = {"dandiset": where, "asset": str(asset["asset_id"] or "")}
-    return Root(backend, shown, tree, asset["zarr"] is not None, kind, extra)
+    size = asset.get("size")
+    return Root(
+        backend,
+        shown,
+        tree,
+        asset["zarr"] is not None,
+        kind,
+        extra,
+        size=size if isinstance(size, int) and size > 0 else None,
+    )
 
 
 async def _version(client: DandiClient, location: DandisetURL) -> str:

@@ -165,7 +165,11 @@ class DandiClient:
                 await asyncio.sleep(min(wait, self._longest_wait))
             except AccessDeniedError as error:
                 if self.has_token:
-                    raise
+                    if ": HTTP 401" not in str(error):
+                        raise
+                    raise AccessDeniedError(
+                        f"{error}; the API key that was found is not good: {self.token_hint}"
+                    ) from None
                 if await self.look_for_token():
                     continue
                 raise AccessDeniedError(f"{error}; {self.token_hint}") from None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ncore.select.location_parser import without_secrets
-from ncore.select.locations import Location
+from ncore.select.locations import DandisetURL, Location
 from ncore.select.selection import ZarrSelection
 from ncore.select.zarr_boundary import is_zarr_name
 from ncore.transfer.actions import Existing, Extra
@@ -129,7 +129,9 @@ async def _download(
                 target = local_target(path)
             else:
                 source, target = _one_file(request, root, path)
-            if request.preserve_tree and number == 1 and not request.options.dry_run:
+            is_whole = type(location) is DandisetURL and not _names_zarr(request)
+            is_copy = request.preserve_tree or is_whole
+            if is_copy and number == 1 and not request.options.dry_run:
                 name_dandiset(location, root, request.output)
             claims.claim(source, target)
             async with lanes.target(target.url):

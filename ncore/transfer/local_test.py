@@ -20,19 +20,9 @@ from ncore.transfer.local import LocalBackend
 from ncore.transfer.local_listing import walk
 from ncore.transfer.memory import MemoryBackend
 from ncore.transfer.plan import Policy
+from ncore.transfer.testing.trees import fill, tree
 
 OVERWRITE = Policy(Existing.OVERWRITE_DIFFERENT, Extra.KEEP, resolve_conflicts=True)
-
-
-def tree(root):
-    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
-
-
-def fill(root, entries):
-    for key, data in entries.items():
-        path = root / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
 
 
 def everything_below(root):

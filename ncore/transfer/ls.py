@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ncore.select.location_parser import without_secrets
 from ncore.select.locations import (
@@ -10,6 +11,7 @@ from ncore.select.locations import (
     AssetGlobURL,
     AssetPathPrefixURL,
     DandisetURL,
+    LocalPath,
     Location,
 )
 from ncore.select.selection import ZarrSelection
@@ -24,8 +26,8 @@ class Line:
     """One line of a listing.
 
     Attributes:
-        path: Path from the root's name on; a directory's ends in a slash.
-        size: Bytes, None of a directory.
+        path: Path from the last name of the location on; a directory's ends in a slash.
+        size: Bytes, None of a directory; of an asset all of it.
         time: Modification time (UTC, ISO 8601), empty if unknown.
         digest: Digest as ``algorithm:value``, empty if unknown.
     """
@@ -68,12 +70,14 @@ async def list_location(
         LocationError: The location cannot be parsed.
     """
     found = False
-    for _, parsed in parse_sources([location], options):
+    for _, parsed in (places := parse_sources([location], options)):
         async for line in _lines(parsed, selection, options, recursive=recursive):
             found = True
             yield line
     if not found and not allow_empty:
-        raise NoMatchError(f"{without_secrets(location)}: there is nothing that matches")
+        where = str(places[0][1]) if len(places) == 1 else without_secrets(location)
+        what = f"nothing matches {selection}" if not selection.is_everything else "there is nothing"
+        raise NoMatchError(f"{where}: {what}")
 
 
 async def _lines(
@@ -84,9 +88,11 @@ async def _lines(
         parsed, (AssetFolderURL, AssetGlobURL, AssetPathPrefixURL)
     )
     async for root in open_roots(parsed, options, is_selected=True):
+        if isinstance(parsed, LocalPath) and not Path(parsed.path).name.strip("."):
+            root.path = ""  # of "." and ".." what is shown lies in it
         try:
             if many and not deep:
-                yield Line(root.tree_path + ("/" if root.is_zarr else ""))
+                yield Line(root.path + ("/" if root.is_zarr else ""), root.size)
                 continue
             bounded = selection_for(parsed, selection) if root.is_zarr else ZarrSelection()
             if deep or not root.is_zarr:
@@ -120,7 +126,9 @@ async def _level(root: Root, subpath: str) -> AsyncIterator[Line]:
 
 
 def _path(root: Root, key: str) -> str:
-    return f"{root.path}/{key}" if root.kind != "file" else root.path
+    if root.kind == "file":
+        return root.path
+    return f"{root.path}/{key}" if root.path else key
 
 
 def _line(root: Root, entry: Entry) -> Line:

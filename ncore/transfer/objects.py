@@ -11,10 +11,11 @@ import asyncio
 import hashlib
 import math
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ncore.itar.object_url import normalise_options
+from ncore.itar.obstore_exit import settle_before_exit
 from ncore.transfer.backend import Bytes, Capabilities, DeleteFailure, Entry, Outcome, Payload
 from ncore.transfer.digests import Digest, register_hasher
 from ncore.transfer.errors import (
@@ -30,14 +31,16 @@ from ncore.transfer.errors import (
 from ncore.transfer.keys import show_key
 
 if TYPE_CHECKING:
-    from obstore import PutMode
+    from obstore import GetResult, PutMode
     from obstore.store import ObjectStore
 
+_T = TypeVar("_T")
 _PART = 16 << 20
 _MOST_PARTS = 10_000
 _PAGE = 1000
 _CHUNK = 1 << 20
 _LARGE_AT_ONCE = 4
+_GIVE_UP = 5.0  # seconds that a request of an ended transfer is waited for
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _OF_PARTS = re.compile(r"[0-9a-f]{32}-([0-9]+)")
 MULTIPART = "s3-multipart"
@@ -103,7 +106,7 @@ class ObjectBackend:
         options: Client options by obstore's or fsspec's names; secrets among
             them are shown nowhere.
         must_exist: Listing nothing is an error (a source).
-        only: List this one entry alone.
+        only: This one object of them, and no other, is listed and written.
         etag_is_md5: ETags of single-part objects are MD5s.
     """
 
@@ -120,7 +123,8 @@ class ObjectBackend:
         from obstore.exceptions import BaseError
         from obstore.store import from_url
 
-        self.url = f"{bucket_url}/{path}"
+        self._place = f"{bucket_url}/{path}".rstrip("/")
+        self.url = self._place if only is None else f"{self._place}/{only}"
         self._base = f"{path}/" if path else ""
         self.object_prefix = f"{bucket_url}/{self._base}" if only is None else ""
         self._must_exist = must_exist
@@ -134,15 +138,34 @@ class ObjectBackend:
         )
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
         self._conditional_put = True
+        self._under_way: set[asyncio.Future[Any]] = set()
+        self._closed = False
         settings = normalise_options(bucket_url, options or {})
         # The executor retries: with the client's own ten tries on top an
         # unreachable server would be tried for minutes.
         settings.setdefault("retry_config", {"max_retries": 2})
+        settle_before_exit()
         try:
             self._store: ObjectStore = from_url(bucket_url, **settings)
         except (BaseError, TypeError, ValueError) as e:
             reason = str(e).splitlines()[0] if str(e) else type(e).__name__
             raise LocationError(f"{bucket_url}: cannot use these options: {reason}") from None
+
+    async def _answer(self, request: Awaitable[_T]) -> _T:
+        """Await a request, which goes on by itself if this is cancelled.
+
+        A request that is cancelled still calls back when it ends, perhaps into an
+        interpreter that is going away, so :meth:`close` waits for it.
+        """
+        task = asyncio.ensure_future(request)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: "asyncio.Future[Any]") -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, also where nobody waits any more
 
     def _entry(self, meta: Mapping[str, Any]) -> Entry:
         size, etag = meta["size"], meta["e_tag"]
@@ -157,7 +180,9 @@ class ObjectBackend:
         if self._only is not None:
             entry = await self.stat(self._only)
             if entry is None:
-                raise EntryNotFoundError(f"{self.url}{self._only}: no such object")
+                if self._must_exist:
+                    raise EntryNotFoundError(f"{self.url}: no such object")
+                return
             if self._only.startswith(prefix) and self._only > after:
                 yield [entry]
             return
@@ -172,7 +197,11 @@ class ObjectBackend:
         )
         found = False
         try:
-            async for metas in listing:
+            while True:
+                try:
+                    metas = await self._answer(anext(listing))
+                except StopAsyncIteration:
+                    break
                 page = [self._entry(meta) for meta in metas]
                 found = True
                 wanted = [e for e in page if e.key.startswith(prefix) and e.key > after]
@@ -190,7 +219,7 @@ class ObjectBackend:
         import obstore
 
         try:
-            meta = await obstore.head_async(self._store, self._base + key)
+            meta = await self._answer(obstore.head_async(self._store, self._base + key))
         except FileNotFoundError:
             return None
         except Exception as e:
@@ -199,38 +228,40 @@ class ObjectBackend:
 
     async def read(self, entry: Entry) -> bytes:
         """Return all bytes of one object, of the state that was listed."""
-        import obstore
 
         try:
-            result = await obstore.get_async(
-                self._store, self._base + entry.key, options=_same_state(entry)
-            )
-            return bytes(await result.bytes_async())
+            result = await self._get(entry, _same_state(entry))
+            return bytes(await self._answer(result.bytes_async()))
         except Exception as e:
             raise self._translate(e, entry.key) from None
 
+    async def _get(self, entry: Entry, options: Any) -> "GetResult":
+        import obstore
+
+        return await self._answer(
+            obstore.get_async(self._store, self._base + entry.key, options=options)
+        )
+
     async def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[Bytes]:
         """Yield an object's bytes from ``offset`` on."""
-        import obstore
 
         options = _same_state(entry)
         if offset:
             options["range"] = {"offset": offset}
         try:
             try:
-                result = await obstore.get_async(
-                    self._store, self._base + entry.key, options=options
-                )
-                skip = 0
+                result, skip = await self._get(entry, options), 0
             except Exception as e:
                 if not offset or "non-partial" not in str(e):
                     raise
                 # The server answers a range with status 200, perhaps with the whole.
-                result = await obstore.get_async(
-                    self._store, self._base + entry.key, options=_same_state(entry)
-                )
-                skip = offset
-            async for chunk in result.stream(min_chunk_size=_CHUNK):
+                result, skip = await self._get(entry, _same_state(entry)), offset
+            chunks = result.stream(min_chunk_size=_CHUNK)
+            while True:
+                try:
+                    chunk = await self._answer(anext(chunks))
+                except StopAsyncIteration:
+                    return
                 data = bytes(chunk)
                 if skip:
                     data, skip = data[skip:], max(0, skip - len(data))
@@ -246,7 +277,10 @@ class ObjectBackend:
         raise UnsupportedError(f"{self.url}: cannot compute digests without downloading")
 
     async def close(self) -> None:
-        """Do nothing: the client is freed with the object."""
+        """Wait a little for requests that a cancelled transfer left under way."""
+        self._closed = True
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=_GIVE_UP)
 
     async def start(self) -> None:
         """Do nothing: a bucket must exist, and a path in it needs not be made."""
@@ -273,8 +307,10 @@ class ObjectBackend:
         create = payload.replaces is None and self._conditional_put
         mode: PutMode = "create" if create else "overwrite"
         try:
-            result = await obstore.put_async(
-                self._store, self._base + payload.key, data, mode=mode, use_multipart=False
+            result = await self._answer(
+                obstore.put_async(
+                    self._store, self._base + payload.key, data, mode=mode, use_multipart=False
+                )
             )
         except Exception as e:
             if create and _not_implemented(e):
@@ -292,21 +328,25 @@ class ObjectBackend:
         async def chunks() -> AsyncIterator[bytes]:
             try:
                 async for chunk in payload.stream():
+                    if self._closed:  # nobody waits for this any more
+                        raise TransferError(f"{self.url}: interrupted")
                     yield bytes(chunk)
             except BaseException as e:
                 failure.append(e)
                 raise
 
         if payload.replaces is None and await self.stat(payload.key) is not None:
-            raise EntryExistsError(f"{self.url}/{show_key(payload.key)}: exists already")
+            raise EntryExistsError(f"{self._place}/{show_key(payload.key)}: exists already")
         try:
-            result = await obstore.put_async(
-                self._store,
-                self._base + payload.key,
-                chunks(),
-                use_multipart=True,
-                chunk_size=part_size(payload.size),
-                max_concurrency=4,
+            result = await self._answer(
+                obstore.put_async(
+                    self._store,
+                    self._base + payload.key,
+                    chunks(),
+                    use_multipart=True,
+                    chunk_size=part_size(payload.size),
+                    max_concurrency=4,
+                )
             )
         except Exception as e:
             if failure:
@@ -319,7 +359,9 @@ class ObjectBackend:
         import obstore
 
         try:
-            await obstore.delete_async(self._store, [self._base + e.key for e in entries])
+            await self._answer(
+                obstore.delete_async(self._store, [self._base + e.key for e in entries])
+            )
         except FileNotFoundError:
             if len(entries) > 1:
                 for entry in entries:
@@ -339,9 +381,11 @@ class ObjectBackend:
 
         if isinstance(e, TransferError):
             return e
-        what = f"{self.url}/{show_key(key)}" if key else self.url
+        what = f"{self._place}/{show_key(key)}" if key else self.url
         if isinstance(e, (exceptions.NotFoundError, FileNotFoundError)):
             return EntryNotFoundError(f"{what}: no such object or bucket")
+        if "<Code>NoSuchBucket<" in str(e):
+            return EntryNotFoundError(f"{what}: no such bucket")
         if isinstance(e, exceptions.PreconditionError):
             return EntryChangedError(f"{what}: changed since it was listed")
         if isinstance(e, exceptions.AlreadyExistsError):
@@ -393,6 +437,8 @@ def _is_client_error(e: Exception) -> bool:
 
 
 def _first_words(e: Exception) -> str:
-    """Return an error's first line up to any URL, which might be signed."""
+    """Return an error's first line up to any URL, which might be signed, and what S3 calls it."""
     line = str(e).splitlines()[0] if str(e) else ""
-    return line.split("http")[0].rstrip(" :(") or type(e).__name__
+    words = line.split("http")[0].rstrip(" :(") or type(e).__name__
+    named = re.search(r"<Code>([A-Za-z]{1,60})</Code>", str(e))
+    return f"{words}: {named[1]}" if named else words

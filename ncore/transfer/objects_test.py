@@ -2,13 +2,17 @@
 
 # bazel: size = "medium"
 
+import asyncio
 import os
+import subprocess
+import sys
 
 import pytest
 
 from ncore.itar.testing import s3_server
 from ncore.select.selection import ZarrSelection
 from ncore.transfer.actions import Existing, Extra
+from ncore.transfer.backend import Payload
 from ncore.transfer.digests import digest_of
 from ncore.transfer.errors import AccessDeniedError, EntryNotFoundError, TransferError
 from ncore.transfer.execute import Options, Retries, transfer
@@ -178,3 +182,55 @@ async def test_an_unreachable_server_is_transient_and_then_an_error():
     dead = ObjectBackend("s3://bucket", "x", s3_server.options("http://127.0.0.1:9"))
     with pytest.raises(TransientError):
         await dead.stat("a")
+
+
+def test_the_interpreter_does_not_abort_at_its_end(rclone):
+    # About every other time without settle_before_exit.
+    code = f"""
+import asyncio
+from ncore.transfer.objects import ObjectBackend
+async def list_all():
+    backend = ObjectBackend("s3://bucket", "x", {s3_server.options(rclone)!r})
+    async for _ in backend.list():
+        pass
+asyncio.run(list_all())
+"""
+    run = [sys.executable, "-c", code]
+    ends = [subprocess.run(run, capture_output=True, text=True, check=False) for _ in range(12)]
+    assert [(end.returncode, end.stderr) for end in ends] == [(0, "")] * 12
+
+
+async def test_closing_waits_for_requests_of_a_cancelled_transfer(rclone):
+    store = backend(rclone, "cancelled")
+    payload = Payload("a", 1, digest_of(b"a", "md5"), None, None, b"a", lambda *_: None)
+    writing = asyncio.ensure_future(store.write(payload))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    assert writing.cancelled()
+    await store.close()
+    assert (await store.stat("a")).size == 1, "the request was given the time to end"
+
+
+async def test_a_cancelled_put_in_parts_ends_when_closed(moto):
+    store = backend(moto, "parts")
+    size = 1 << 30
+    taken = 0
+
+    async def chunks(*_):
+        nonlocal taken
+        while taken < size:
+            taken += 1 << 20
+            await asyncio.sleep(0)
+            yield bytes(1 << 20)
+
+    payload = Payload("big", size, None, None, None, None, chunks)
+    writing = asyncio.ensure_future(store.write(payload))
+    while taken < 4 << 20:
+        await asyncio.sleep(0.01)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    await store.close()
+    assert taken < size / 2
+    assert await store.stat("big") is None

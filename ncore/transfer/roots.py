@@ -128,7 +128,7 @@ async def open_roots(
 
 def _local_root(location: LocalPath, options: OpenOptions, is_selected: bool) -> Root:
     path = Path(location.path)
-    name = path.name or path.resolve().name or "root"
+    name = (path.name.strip(".") and path.name) or path.resolve().name or "root"
     if path.is_dir():
         backend: Source = LocalBackend(
             path, must_exist=True, follow_links=True, skip_names=VERSION_CONTROL_NAMES
@@ -281,7 +281,8 @@ async def open_target(location: Location, name: str, options: OpenOptions, root:
                 f"{location}: an archive is made locally first: upload to a .zarr.itar path, "
                 "then upload that file"
             )
-        return ObjectBackend(bucket, key, storage, etag_is_md5=etag_is_md5)
+        only = None if root.is_zarr else name
+        return ObjectBackend(bucket, key, storage, only=only, etag_is_md5=etag_is_md5)
     raise LocationError(f"{location}: can be read but not written to")
 
 

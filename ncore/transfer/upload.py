@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ncore.select.location_parser import without_secrets
-from ncore.select.locations import Location
+from ncore.select.locations import Location, ObjectURL
 from ncore.select.selection import ZarrSelection
 from ncore.transfer.actions import Existing, Extra
 from ncore.transfer.backend import Root, Source
@@ -13,6 +13,7 @@ from ncore.transfer.errors import LocationError, TransferError
 from ncore.transfer.execute import Options, refuse_uncompared, transfer
 from ncore.transfer.listing import only_metadata
 from ncore.transfer.local import LocalBackend
+from ncore.transfer.one_file import ARCHIVES, OneFile
 from ncore.transfer.overlap import Claims
 from ncore.transfer.plan import Policy
 from ncore.transfer.report import Report, Reporter, Silent
@@ -88,9 +89,10 @@ async def upload(request: Upload, reporter: Reporter | None = None) -> list[Repo
                 "delete from the target what this one has removed here"
             )
         refuse_uncompared(request.existing)
-    open_options = request.open
+    to = parse(request.to, request.open) if request.to is not None else None
+    # To an archive's name in a bucket an archive goes as the file that it is.
+    open_options = replace(request.open, whole=_names_archive(to))
     parsed = parse_sources(request.sources, open_options)
-    to = parse(request.to, open_options) if request.to is not None else None
     claims = Claims()
     lanes = Lanes(request.roots_at_once)
     reports: list[Done] = [{} for _ in parsed]
@@ -127,12 +129,18 @@ async def _upload(
     reporter: Reporter,
 ) -> Report:
     selection = selection_for(location, request.selection)
-    backend = root.backend
+    backend: Source = root.backend
     if request.options.remove_source and not isinstance(backend, LocalBackend):
         await close_all(backend)
         raise LocationError(f"{location}: --remove-local is for local directories")
     name = name_of_directory(root.path) if root.kind == "archive" else root.path
     try:
+        if not root.is_zarr and isinstance(to, ObjectURL) and _names_archive(to):
+            above, _, new_name = to.key.rpartition("/")
+            if not name.endswith(ARCHIVES):
+                raise LocationError(f"{to}: is an archive's name, but {location} is no archive")
+            backend, to = OneFile(backend, name, new_name), replace(to, key=above)
+            name = new_name
         target = await open_target(to, name, open_options, root)
     except BaseException:
         await close_all(backend)
@@ -153,6 +161,10 @@ async def _upload(
             )
     finally:
         await close_all(backend, target)
+
+
+def _names_archive(to: Location | None) -> bool:
+    return isinstance(to, ObjectURL) and to.key.endswith(ARCHIVES)
 
 
 async def has_directory(source: Source, path: str) -> bool:

@@ -12,9 +12,10 @@ import time
 
 import pytest
 
-from ncore.cli.main import run
+from ncore.cli.testing import CommandLine
 from ncore.transfer import execute
 from ncore.transfer.testing import DandiServer, Fault
+from ncore.transfer.testing.trees import fill, tree
 
 FILES = {
     ".zgroup": b'{"zarr_format": 2}',
@@ -42,14 +43,7 @@ def server(monkeypatch):
 def ncore(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(execute.Retries, "delay", lambda *_: 0.001)
-
-    def call(*args):
-        with pytest.raises(SystemExit) as e:
-            run(["transfer", *map(str, args)])
-        out, err = capsys.readouterr()
-        return e.value.code or 0, out, err
-
-    return call
+    return CommandLine("transfer", capsys)
 
 
 def gui(server, path):
@@ -57,19 +51,9 @@ def gui(server, path):
     return f"{base}/dandiset/000001/draft/files?location={path}"
 
 
-def tree(root):
-    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
-
-
 def objects(server, path="sub-1/a.zarr"):
     found = server.archive.zarr_at("000001", path).objects.items()
     return {key: stored.data for key, stored in found.items()}
-
-
-def fill(root, files):
-    for key, data in files.items():
-        (root / key).parent.mkdir(parents=True, exist_ok=True)
-        (root / key).write_bytes(data)
 
 
 def test_a3_01_wrong_md5_is_a_failure_and_leaves_nothing(server, ncore, tmp_path):

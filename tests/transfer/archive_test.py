@@ -5,26 +5,16 @@ import json
 import pytest
 import zarr
 
-from ncore.cli.main import run
+from ncore.cli.testing import CommandLine
 from ncore.itar.testing.range_server import RangeServer
 from ncore.stores.indexed_tar import IndexedTarStore
-
-
-def tree(root):
-    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+from ncore.transfer.testing.trees import tree
 
 
 @pytest.fixture
 def ncore(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-
-    def call(*args):
-        with pytest.raises(SystemExit) as e:
-            run(["transfer", *map(str, args)])
-        out, err = capsys.readouterr()
-        return e.value.code or 0, out, err
-
-    return call
+    return CommandLine("transfer", capsys)
 
 
 @pytest.fixture(params=[2, 3, "3 consolidated"])

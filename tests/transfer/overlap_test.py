@@ -5,37 +5,26 @@ import shutil
 
 import pytest
 
-from ncore.cli.main import run
+from ncore.cli.testing import CommandLine
+from ncore.transfer.testing.trees import fill, tree
 
 TREE = {".zgroup": b'{"zarr_format":2}', "0/.zarray": b"{}", "0/0": b"a", "0/1": b"b"}
-
-
-def fill(root, entries=None):
-    for key, data in (entries or TREE).items():
-        path = root / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    return root
-
-
-def tree(root):
-    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    fill(tmp_path / "a.zarr")
+    fill(tmp_path / "a.zarr", TREE)
     return tmp_path
 
 
 @pytest.fixture
 def ncore(here, capsys):
+    command = CommandLine("transfer", capsys)
+
     def call(*args):
-        with pytest.raises(SystemExit) as e:
-            run(["transfer", *map(str, args)])
-        out, err = capsys.readouterr()
-        return e.value.code or 0, out + err
+        code, out, err = command(*args)
+        return code, out + err
 
     return call
 
@@ -80,7 +69,7 @@ def test_a_zarr_is_not_uploaded_onto_or_into_itself(ncore, here, to, flags):
 
 @pytest.mark.parametrize("flags", [MOVE, ()])
 def test_a_zarr_is_not_uploaded_onto_what_holds_it(ncore, here, flags):
-    fill(here / "out.zarr" / "a.zarr")
+    fill(here / "out.zarr" / "a.zarr", TREE)
     before = tree(here / "out.zarr")
     code, text = ncore("upload", "out.zarr/a.zarr", "--to", "out.zarr", "--yes", *flags)
     assert code != 0, text
@@ -169,7 +158,7 @@ def test_two_sources_of_one_name_do_not_become_one(ncore, here):
     assert "different targets" in text
     assert tree(here / "t/a.zarr") == TREE
     assert tree(here / "b/a.zarr") == {"0/0": b"other", "9": b"9"}
-    fill(here / "a.zarr")
+    fill(here / "a.zarr", TREE)
     code, text = ncore("download", "a.zarr", "b/a.zarr", "-o", "d", "-e", "overwrite")
     assert (code, "different targets" in text) == (1, True)
     assert tree(here / "d/a.zarr") == TREE

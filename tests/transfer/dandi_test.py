@@ -1,0 +1,101 @@
+"""A DANDI archive as a user of the command line meets it: names, listings, keys."""
+
+import json
+
+import pytest
+
+from ncore.cli.testing import CommandLine
+from ncore.transfer import execute
+from ncore.transfer.testing import DandiServer
+from ncore.transfer.testing.trees import fill, tree
+
+FILES = {
+    ".zgroup": b'{"zarr_format": 2}',
+    "0/.zarray": b'{"zarr_format": 2}',
+    "0/0/0": b"a",
+    "0/0/1": b"b",
+}
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with DandiServer() as running:
+        for identifier in ("000001", "000002"):
+            running.archive.add_dandiset(identifier)
+            running.archive.add_zarr(identifier, "sub-1/a.zarr", FILES)
+        running.archive.add_blob("000001", "sub-1/notes.txt", b"hello")
+        monkeypatch.setenv(variable(running), running.token)
+        yield running
+
+
+@pytest.fixture
+def ncore(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(execute.Retries, "delay", lambda *_: 0.001)
+    return CommandLine("transfer", capsys)
+
+
+def variable(server):
+    host = server.api_url.removeprefix("http://").removesuffix("/api")
+    return f"{host.replace(':', '_').replace('.', '_')}_API_KEY"
+
+
+def page(server, path=None, identifier="000001"):
+    base = f"{server.api_url.removesuffix('/api')}/dandiset/{identifier}"
+    return base if path is None else f"{base}/draft/files?location={path}"
+
+
+def test_whole_dandisets_lie_side_by_side_and_know_the_way_back(server, ncore, tmp_path):
+    places = [page(server, identifier=identifier) for identifier in ("000001", "000002")]
+    code, _, err = ncore("download", *places, "--zarr", "metadata")
+    assert (code, err) == (0, "")
+    found = tree(tmp_path)
+    assert {key for key in found if not key.endswith("dandiset.yaml")} == {
+        "000001/sub-1/notes.txt",
+        *(
+            f"{i}/sub-1/a.zarr/{key}"
+            for i in ("000001", "000002")
+            for key in (".zgroup", "0/.zarray")
+        ),
+    }
+    fill(tmp_path, {"000002/sub-1/a.zarr/.zattrs": b'{"new": 1}'})
+    code, _, err = ncore("upload", "000002/sub-1/a.zarr", "--zarr-mode", "patch")
+    assert (code, err) == (0, "")
+    assert ".zattrs" in server.archive.zarr_at("000002", "sub-1/a.zarr").objects
+    assert ".zattrs" not in server.archive.zarr_at("000001", "sub-1/a.zarr").objects
+
+
+def test_the_one_zarr_of_a_dandiset_by_another_name(server, ncore, tmp_path):
+    assert ncore("download", page(server, identifier="000002"), "-o", "b.zarr")[0] == 0
+    assert tree(tmp_path) == {f"b.zarr/{key}": data for key, data in FILES.items()}
+
+
+def test_ls_of_a_folder_tells_sizes_and_names_that_can_be_gone_on_with(server, ncore):
+    size = sum(map(len, FILES.values()))
+    for place, above in ((page(server), "000001/"), (page(server, "sub-1/"), "")):
+        code, out, _ = ncore("ls", place, "--json")
+        assert code == 0
+        lines = [json.loads(line) for line in out.splitlines()]
+        assert [(line["path"], line["size"]) for line in lines] == [
+            (f"{above}sub-1/a.zarr/", size),
+            (f"{above}sub-1/notes.txt", 5),
+        ]
+        deep = ncore("ls", "-R", place, "--json").out.splitlines()
+        assert json.loads(deep[0])["path"] == f"{above}sub-1/a.zarr/.zgroup"
+
+
+def test_ls_says_where_there_is_nothing(server, ncore):
+    code, _, err = ncore("ls", page(server, "sub-1/a.zarr/77"))
+    assert (code, "sub-1/a.zarr/77: there is nothing" in err) == (1, True)
+    code, _, err = ncore("ls", page(server, "sub-1/a.zarr"), "--zarr", "path:77")
+    assert (code, "sub-1/a.zarr: nothing matches --zarr=path:77" in err) == (1, True)
+
+
+def test_a_key_that_is_not_good_is_named(server, ncore, tmp_path, monkeypatch):
+    fill(tmp_path / "b.zarr", FILES)
+    monkeypatch.setenv(variable(server), "0" * 40)
+    code, _, err = ncore("upload", "b.zarr", "--to", page(server, "sub-1/"))
+    assert code == 1
+    assert "the API key that was found is not good" in err
+    assert variable(server) in err
+    assert "0" * 40 not in err
