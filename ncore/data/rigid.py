@@ -99,8 +99,9 @@ def check_rotations(poses: Array, exact: bool = False) -> None:
     """
     which = "pose {}" if len(poses) > 1 else "the pose"
     finite = np.isfinite(poses).all(axis=(1, 2))
-    first = int(np.argmin(finite))
-    check(finite.all(), f"{which.format(first)} holds values that are not finite")
+    if not finite.all():
+        first = int(np.argmin(finite))
+        raise InvalidDataError(f"{which.format(first)} holds values that are not finite")
     rotations = poses[:, :3, :3].astype(np.float64)
     # The volume beside that of a cube of the same size: 1 for rotations of any scale.
     size = np.linalg.norm(rotations, axis=(1, 2)) / np.sqrt(3)

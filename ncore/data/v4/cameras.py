@@ -1,5 +1,6 @@
 """Camera images, stored as the encoded bytes that the recorder produced."""
 
+from operator import index
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -44,7 +45,7 @@ class CameraSensorComponent:
 
             Args:
                 image_binary_data: the encoded image (``bytes``, or any bytes-like
-                    object). Stored and returned byte for byte.
+                    object, such as a uint8 array). Stored and returned byte for byte.
                 image_format: format by the name that PIL gives it, e.g. ``"jpeg"``.
                 frame_timestamps_us: (2,) uint64 start and end of the exposure, in
                     microseconds. The end is the frame's id.
@@ -56,11 +57,7 @@ class CameraSensorComponent:
                     order or not strictly between those of the frames before and
                     after; or an argument has no stored form. Nothing is written then.
             """
-            if not isinstance(image_binary_data, (bytes, bytearray, memoryview)):
-                raise InvalidDataError(
-                    f"{self._node.path}: an encoded image is given as bytes, "
-                    f"not {type(image_binary_data).__name__}"
-                )
+            image = _as_bytes(image_binary_data, self._node.path)
             if not isinstance(image_format, str):
                 raise InvalidDataError(
                     f"{self._node.path}: image_format must be a string, not {image_format!r:.40}"
@@ -68,7 +65,7 @@ class CameraSensorComponent:
             start, end = self._check_frame_times(frame_timestamps_us)
             data, meta = self._check_generic(generic_data, generic_meta_data)
             frame = self._create_frame(start, end, data, meta)
-            frame.create_blob(_IMAGE, bytes(image_binary_data), {"format": image_format})
+            frame.create_blob(_IMAGE, image, {"format": image_format})
             return self
 
     class Reader(BaseSensorComponentReader):
@@ -118,7 +115,7 @@ class CameraSensorComponent:
             Raises:
                 ComponentNotFoundError: there is no such frame (a ``KeyError``).
             """
-            return _read_image(self._node, f"frames/{int(timestamp_us)}/{_IMAGE}")
+            return _read_image(self._node, f"frames/{index(timestamp_us)}/{_IMAGE}")
 
         def locate_frame_data(self, timestamp_us: int) -> tuple[str, int] | None:
             """Where the image of the frame that ends at ``timestamp_us`` lies as it is.
@@ -128,7 +125,7 @@ class CameraSensorComponent:
                 images at once; None if it is stored in another form, which
                 ``get_frame_data`` reads.
             """
-            return self._node.locate_blob(f"frames/{int(timestamp_us)}/{_IMAGE}")
+            return self._node.locate_blob(f"frames/{index(timestamp_us)}/{_IMAGE}")
 
         def get_frame_image(self, timestamp_us: int) -> "PILImage.Image":
             """The decoded image of the frame that ends at ``timestamp_us``.
@@ -138,6 +135,20 @@ class CameraSensorComponent:
                 PIL.UnidentifiedImageError: the bytes are no image of the stored format.
             """
             return self.get_frame_data(timestamp_us).get_decoded_image()
+
+
+def _as_bytes(data: Any, where: str) -> bytes:
+    if isinstance(data, bytes):
+        return data
+    try:
+        view = memoryview(data)
+    except TypeError:
+        view = None
+    # OpenCV, for one, encodes into arrays. Of wider items nobody could say what they mean.
+    if view is None or view.itemsize != 1:
+        given = getattr(data, "dtype", type(data).__name__)
+        raise InvalidDataError(f"{where}: an encoded image is given as bytes, not {given}")
+    return view.tobytes()
 
 
 def _read_image(node: GroupNode, name: str) -> EncodedImageData:

@@ -3,13 +3,14 @@
 import copy
 from dataclasses import dataclass
 from functools import cached_property
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ncore.data.checks import check_array
-from ncore.data.errors import InvalidDataError, UnknownNameError
+from ncore.data.errors import DataTypeError, InvalidDataError, UnknownNameError
 from ncore.data.interval import HalfClosedInterval
 from ncore.data.json_codec import DataClassJsonMixin, dtype_field, enum_field, json_field
 from ncore.data.point_cloud import PointCloud
@@ -32,6 +33,15 @@ _XYZ = "xyz"
 _TIMESTAMPS = "pc_timestamps_us"
 
 
+def _time(value: Any, where: str) -> int:
+    try:
+        return index(value)
+    except TypeError:
+        raise DataTypeError(
+            f"{where}: the time of the reference frame must be an integer, not {value!r:.40}"
+        ) from None
+
+
 def _suffix(value: Any) -> tuple[int, ...]:
     if not isinstance(value, (list, tuple)):
         raise InvalidDataError(f"{value!r} is no list of lengths")
@@ -47,7 +57,7 @@ class PointCloudsComponent:
 
         Args:
             transform_type: what a change of the frame of reference does to it.
-            dtype: NumPy dtype (an instance).
+            dtype: NumPy dtype, or what :class:`numpy.dtype` makes one of.
             shape_suffix: lengths behind the number of points; ``()`` for one value a point.
 
         Raises:
@@ -65,14 +75,23 @@ class PointCloudsComponent:
                 raise InvalidDataError(
                     f"transform_type must be an AttributeTransformType, not {self.transform_type!r}"
                 )
-            if not isinstance(self.dtype, np.dtype):
+            # As the original, take what names a dtype, and lengths in any form.
+            try:
+                dtype = np.dtype(self.dtype) if self.dtype is not None else None
+            except (TypeError, ValueError):
+                dtype = None
+            if dtype is None:
                 raise InvalidDataError(f"dtype must be a numpy.dtype, not {self.dtype!r}")
-            if not isinstance(self.shape_suffix, tuple) or not all(
-                isinstance(n, int) and n >= 0 for n in self.shape_suffix
-            ):
+            try:
+                suffix = tuple(index(n) for n in self.shape_suffix)
+            except TypeError:
+                suffix = (-1,)
+            if min(suffix, default=0) < 0:
                 raise InvalidDataError(
                     f"shape_suffix must be a tuple of lengths, not {self.shape_suffix!r}"
                 )
+            object.__setattr__(self, "dtype", dtype)
+            object.__setattr__(self, "shape_suffix", suffix)
 
     class Writer(ComponentWriter):
         """Writes point clouds.
@@ -144,12 +163,13 @@ class PointCloudsComponent:
 
             Raises:
                 InvalidDataError: an array is not as described. Nothing is written then.
+                DataTypeError: the timestamp is no integer (a ``TypeError``).
             """
             where = f"{self._node.path} point cloud {len(self._timestamps)}"
             check_array(f"{where}: xyz", xyz, (None, 3), np.float32)
             if not isinstance(reference_frame_id, str) or not reference_frame_id:
                 raise InvalidDataError(f"{where}: no frame of reference: {reference_frame_id!r}")
-            timestamp = int(reference_frame_timestamp_us)
+            timestamp = _time(reference_frame_timestamp_us, where)
             self._check_in_sequence(timestamp, "reference frame at")
             given = attributes or {}
             if given.keys() != self._schemas.keys():
@@ -242,7 +262,7 @@ class PointCloudsComponent:
                 ) from None
 
         def _cloud(self, pc_index: int) -> str:
-            path = f"pcs/{int(pc_index)}"
+            path = f"pcs/{index(pc_index)}"
             if not self._node.has_group(path):
                 raise PointCloudIndexError(
                     f"{self._node!r} has no point cloud {pc_index}, only {self.pcs_count}"

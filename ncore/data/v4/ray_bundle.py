@@ -1,5 +1,6 @@
 """What lidar and radar components share: frames of rays with any number of returns each."""
 
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,7 @@ class BaseRayBundleSensorComponentReader(BaseSensorComponentReader):
         Raises:
             ComponentNotFoundError: there is no such frame, or no such array (a ``KeyError``).
         """
-        return self._node.read_array(f"frames/{int(timestamp_us)}/{_RAYS}/{name}")
+        return self._node.read_array(f"frames/{index(timestamp_us)}/{_RAYS}/{name}")
 
     def get_frame_ray_bundle_return_count(self, timestamp_us: int) -> int:
         """R, the number of returns a ray can have, possibly 0.
@@ -171,10 +172,10 @@ class BaseRayBundleSensorComponentReader(BaseSensorComponentReader):
             ComponentNotFoundError: there is no such frame, or no such array (a ``KeyError``).
             IndexError: there is no such return.
         """
-        path = f"frames/{int(timestamp_us)}/{_RETURNS}/{name}"
+        path = f"frames/{index(timestamp_us)}/{_RETURNS}/{name}"
         if return_index is None:
             return self._node.read_array(path)
-        return self._node.read_row(path, int(return_index))
+        return self._node.read_row(path, index(return_index))
 
     def get_frame_ray_bundle_return_valid_mask(self, timestamp_us: int) -> npt.NDArray[np.bool_]:
         """(R, N) bool, whether each return is there.
@@ -182,7 +183,7 @@ class BaseRayBundleSensorComponentReader(BaseSensorComponentReader):
         Raises:
             ComponentNotFoundError: there is no such frame (a ``KeyError``).
         """
-        path = f"frames/{int(timestamp_us)}/{_VALID}"
+        path = f"frames/{index(timestamp_us)}/{_VALID}"
         packed = self._node.read_array(path)
         attributes = self._node.array_attributes(path)
         n_returns, n_rays = attributes.get("n_returns"), attributes.get("n_rays")

@@ -3,6 +3,7 @@
 import copy
 from bisect import bisect_left
 from functools import cached_property
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -130,7 +131,7 @@ class BaseSensorComponentReader(ComponentReader):
             ComponentNotFoundError: there is no such frame (a ``KeyError``).
         """
         try:
-            start = self._frame_starts[int(timestamp_us)]
+            start = self._frame_starts[index(timestamp_us)]
         except KeyError:
             raise self._no_frame(timestamp_us) from None
         return np.array([start, timestamp_us], dtype=np.uint64)
@@ -140,7 +141,7 @@ class BaseSensorComponentReader(ComponentReader):
 
     def _require_frame(self, timestamp_us: int) -> str:
         """Path of the frame below the instance's group."""
-        path = f"frames/{int(timestamp_us)}"
+        path = f"frames/{index(timestamp_us)}"
         if not self._node.has_group(path):
             raise self._no_frame(timestamp_us)
         return path
@@ -167,7 +168,7 @@ class BaseSensorComponentReader(ComponentReader):
         Raises:
             ComponentNotFoundError: there is no such frame, or no such data (a ``KeyError``).
         """
-        return self._node.read_array(f"frames/{int(timestamp_us)}/{GENERIC_DATA}/{name}")
+        return self._node.read_array(f"frames/{index(timestamp_us)}/{GENERIC_DATA}/{name}")
 
     def get_frame_generic_meta_data(self, timestamp_us: int) -> dict[str, Any]:
         """The frame's JSON metadata; a copy.

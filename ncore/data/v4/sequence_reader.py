@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ncore.data.errors import InvalidDataError
 from ncore.data.interval import HalfClosedInterval
 from ncore.data.v4.byte_stores import as_path, open_byte_store
 from ncore.data.v4.component import ComponentReader
@@ -50,6 +51,7 @@ class SequenceComponentGroupsReader:
         max_threads: stores to open at the same time; None to decide.
 
     Raises:
+        InvalidDataError: there are no paths (an ``AssertionError``).
         FileNotFoundError: there is nothing at one of the paths.
         SequenceFormatError: a store is no NCore V4 component store, or the stores are
             not all of one sequence, or two of them are of one component group (a
@@ -74,7 +76,7 @@ class SequenceComponentGroupsReader:
             component_group_paths = [component_group_paths]
         self._paths = _store_places(component_group_paths)
         if not self._paths:
-            raise SequenceFormatError("no component stores given")
+            raise InvalidDataError("no component stores given")
         self._open_consolidated = open_consolidated
         self._tail_read_size = itar_index_tail_read_size
         # Opening a local store takes less than starting a thread.

@@ -3,8 +3,8 @@
 Components written for the original call zarr 2 on it. Most of those calls are
 the same in zarr 3. :class:`ComponentGroup` adds what zarr 3 took away and can
 be had honestly: ``create_dataset(name, data=...)`` with its old defaults, a
-numcodecs ``compressor``, NumPy scalars in attributes, and members in a
-predictable order. It is a ``zarr.Group`` in every other respect.
+numcodecs ``compressor``, NumPy scalars in attributes, the length of arrays,
+scalar elements, and members in a predictable order. It is a ``zarr.Group`` in every other respect.
 """
 
 from collections.abc import Generator, Iterator
@@ -42,6 +42,22 @@ class ComponentAttributes(Attributes):
         return f"attributes of {self._obj.name}"
 
 
+class ComponentArray(zarr.Array):  # type: ignore[type-arg]
+    """A ``zarr.Array`` with a length and scalar elements, as those of zarr 2 had."""
+
+    def __getitem__(self, selection: Any) -> Any:
+        # docstring inherited
+        values = super().__getitem__(selection)
+        if isinstance(values, np.ndarray) and not values.shape and selection is not Ellipsis:
+            return values[()]
+        return values
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError(f"len() of {self.path!r}, an array without dimensions")
+        return self.shape[0]
+
+
 class ComponentGroup(zarr.Group):
     """A ``zarr.Group`` that also understands the zarr 2 calls of older components.
 
@@ -74,7 +90,7 @@ class ComponentGroup(zarr.Group):
         # docstring inherited
         if kwargs.get("attributes"):
             kwargs["attributes"] = json_attributes(dict(kwargs["attributes"]), name)
-        return super().create_array(name, **kwargs)
+        return _wrap(super().create_array(name, **kwargs))
 
     def create_dataset(
         self,
@@ -144,6 +160,22 @@ class ComponentGroup(zarr.Group):
         """Create an array from ``data``, as zarr 2 did; see :meth:`create_dataset`."""
         return self.create_dataset(name, data=data, **kwargs)
 
+    def zeros(self, name: str, **kwargs: Any) -> Any:
+        """Create an array of zeros; see :meth:`create_dataset`."""
+        return self.create_dataset(name, fill_value=0, **kwargs)
+
+    def ones(self, name: str, **kwargs: Any) -> Any:
+        """Create an array of ones; see :meth:`create_dataset`."""
+        return self.create_dataset(name, fill_value=1, **kwargs)
+
+    def full(self, name: str, fill_value: Any, **kwargs: Any) -> Any:
+        """Create an array filled with ``fill_value``; see :meth:`create_dataset`."""
+        return self.create_dataset(name, fill_value=fill_value, **kwargs)
+
+    def empty(self, name: str, **kwargs: Any) -> Any:
+        """Create an array whose values do not matter; see :meth:`create_dataset`."""
+        return self.create_dataset(name, **kwargs)
+
     def require_dataset(
         self, name: str, *, shape: Any, dtype: Any = None, exact: bool = False, **kwargs: Any
     ) -> Any:
@@ -184,7 +216,8 @@ class ComponentGroup(zarr.Group):
 
     def arrays(self) -> Generator[tuple[str, Any], None]:
         # docstring inherited
-        yield from sorted(super().arrays(), key=lambda item: item[0])
+        for name, array in sorted(super().arrays(), key=lambda item: item[0]):
+            yield name, _wrap(array)
 
 
 def open_component_group(store: "Store", path: str) -> ComponentGroup:
@@ -211,7 +244,9 @@ def new_component_group(
 
 
 def _wrap(member: Any) -> Any:
-    return ComponentGroup(member._async_group) if isinstance(member, zarr.Group) else member
+    if isinstance(member, zarr.Group):
+        return ComponentGroup(member._async_group)
+    return ComponentArray(member._async_array) if isinstance(member, zarr.Array) else member
 
 
 def _chunks(chunks: Any, shape: tuple[int, ...]) -> Any:

@@ -49,6 +49,16 @@ def test_create_dataset_with_its_old_defaults(group: ComponentGroup) -> None:
     assert group.create_dataset("w", data=data, chunks=False).chunks == (20, 30)
     assert group.create_dataset("p", data=data, chunks=(5, None)).chunks == (5, 30)
     assert group.array("y", data).shape == (20, 30)
+    assert [len(a) for a in (array, group["x"], dict(group.arrays())["x"])] == [20, 20, 20]
+    assert isinstance(group["x"][1, 2], np.int32)
+    assert isinstance(group["s"][()], np.float64)
+    assert isinstance(group["s"][...], np.ndarray)
+    with pytest.raises(TypeError, match="without dimensions"):
+        len(group["s"])
+    assert group.zeros("zeros", shape=2, dtype="i2")[:].tolist() == [0, 0]
+    assert group.ones("ones", shape=(2,), chunks=(1,))[:].tolist() == [1.0, 1.0]
+    assert group.full("full", 4, shape=(1, 2), dtype="u1")[:].tolist() == [[4, 4]]
+    assert group.empty("empty", shape=(2, 3)).shape == (2, 3)
     with pytest.raises(ValueError, match="exists"):
         group.create_dataset("x", data=data)
     group.create_dataset("x", data=data + 1, overwrite=True)
