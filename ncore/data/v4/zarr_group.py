@@ -48,9 +48,7 @@ class ComponentArray(zarr.Array):  # type: ignore[type-arg]
     def __getitem__(self, selection: Any) -> Any:
         # docstring inherited
         values = super().__getitem__(selection)
-        if isinstance(values, np.ndarray) and not values.shape and selection is not Ellipsis:
-            return values[()]
-        return values
+        return values[()] if isinstance(values, np.ndarray) and not values.shape else values
 
     def __len__(self) -> int:
         if not self.shape:
