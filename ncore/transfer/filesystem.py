@@ -74,6 +74,54 @@ def rename_new(name: str, new_name: str, *, from_dir: int, to_dir: int) -> None:
         os.unlink(name, dir_fd=from_dir)
 
 
+def stored_name(name: str, directory: int) -> str:
+    """Return the name under which a file system keeps what it finds under a name.
+
+    Another one where it takes both for the same: letters in another case (macOS,
+    Windows shares, ext4 with ``casefold``), with that also other normal forms.
+
+    Args:
+        name: Name in the directory, of something that is there.
+        directory: Descriptor of the directory.
+    """
+    other = name.swapcase()
+    if other == name:
+        return name  # no letters: chunks cost nothing
+    try:
+        os.stat(other, dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return name
+    # Inodes would not tell: some network file systems invent them for each name.
+    names = os.listdir(directory)
+    if name in names:
+        return name
+    folded = name.casefold()
+    return next((n for n in names if n.casefold() == folded), name)
+
+
+def is_kept_as(root: str | os.PathLike[str], key: str) -> bool:
+    """Return whether what is found under a key is kept under this very key.
+
+    Args:
+        root: A directory.
+        key: Path below it, ``/`` between components, of something that is there.
+    """
+    above = os.fspath(root)
+    for name in key.split("/"):
+        if name.swapcase() != name:
+            try:
+                fd = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except PermissionError:
+                return True  # such a directory tells no names
+            try:
+                if stored_name(name, fd) != name:
+                    return False
+            finally:
+                os.close(fd)
+        above = f"{above}/{name}"
+    return True
+
+
 def sync_file_system(descriptor: int) -> None:
     """Bring everything written to the descriptor's file system onto the disk.
 

@@ -24,7 +24,7 @@ from ncore.transfer.errors import (
     EntryNotFoundError,
     TransferError,
 )
-from ncore.transfer.filesystem import Hop
+from ncore.transfer.filesystem import Hop, is_kept_as
 from ncore.transfer.keys import check_key, show_key
 from ncore.transfer.local_listing import entry_of, walk
 from ncore.transfer.local_writing import Writer
@@ -105,6 +105,8 @@ class LocalBackend:
                 status = path.stat() if self._follow_links else path.lstat()
             except FileNotFoundError:
                 status = path.lstat()  # a link to nothing is listed too
+            if not is_kept_as(self.root, key):
+                return None
         except (TransferError, FileNotFoundError, NotADirectoryError):
             return None
         except OSError as e:
@@ -117,7 +119,7 @@ class LocalBackend:
 
     async def has_directory(self, path: str) -> bool:
         """Return whether a directory is there, also an empty one."""
-        return (self.root / path).is_dir()
+        return (self.root / path).is_dir() and is_kept_as(self.root, path)
 
     async def read(self, entry: Entry) -> bytes:
         """Return a file's bytes."""

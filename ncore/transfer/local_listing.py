@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from ncore.transfer.backend import Entry
 from ncore.transfer.errors import TransferError
+from ncore.transfer.filesystem import is_kept_as
 from ncore.transfer.keys import show_key
 
 STAGING_SUFFIX = ".ncore-part"
@@ -57,6 +58,8 @@ def walk(
         return
     try:
         stack = [_sorted_names(path, skip_names, follow_links)]
+        if top and not is_kept_as(root, top):
+            return  # it is there by another name only
     except (FileNotFoundError, NotADirectoryError):
         if top:
             return

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ncore.transfer.errors import EntryExistsError, TransferError, UnsafeKeyError
-from ncore.transfer.filesystem import begin_sync, rename_new, sync_file_system
+from ncore.transfer.filesystem import begin_sync, rename_new, stored_name, sync_file_system
 from ncore.transfer.keys import check_key, parent_of, show_key
 from ncore.transfer.local_listing import STAGING_SUFFIX
 
@@ -154,6 +154,11 @@ class Writer:
             raise EntryExistsError(
                 f"{self._root}: {show_key(path)!r} is a file where a directory is needed"
             ) from None
+        if path not in self._made:
+            kept = stored_name(name, parent)
+            if kept != name:
+                os.close(fd)
+                raise self._taken_for(path, kept)
         if len(self._directories) >= _OPEN_DIRECTORIES:
             self._close_directories()
             self._made.clear()
@@ -234,12 +239,24 @@ class Writer:
                     rename_new(temporary, name, from_dir=self._staging_fd, to_dir=parent)
                 return
             except (IsADirectoryError, FileExistsError, NotADirectoryError):
+                kept = stored_name(name, parent)
+                if kept != name:
+                    raise self._taken_for(key, kept) from None
                 if attempt == 1 and _remove_empty(name, parent):
                     continue
                 raise EntryExistsError(
                     f"{self._root}: {show_key(key)!r} exists (or a name that this file "
                     "system takes for the same); it was left as it is"
                 ) from None
+
+    def _taken_for(self, path: str, kept: str) -> EntryExistsError:
+        above = parent_of(path)
+        other = show_key(f"{above}/{kept}" if above else kept)
+        return EntryExistsError(
+            f"{self._root}: this file system takes {show_key(path)!r} for {other!r}, which is "
+            "there, and it was left as it is; download them into different directories (--zarr, "
+            "--zarr-not), or all into an archive (-o NAME.zarr.itar)"
+        )
 
     def delete(self, key: str) -> None:
         """Delete a file (a link, not what it points to) and directories left empty."""
