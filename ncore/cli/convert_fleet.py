@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ncore.cli.app import FAILED, UsageError
 from ncore.cli.output import Output, label, printable
-from ncore.cli.output_file import STDOUT
+from ncore.cli.output_file import STDOUT, is_stream, output_in_parts, partial_output
 from ncore.convert.discover import discover
 from ncore.convert.errors import SourceError
 from ncore.convert.fleet import run_here
@@ -51,13 +51,13 @@ def convert_fleet(args: argparse.Namespace, options: ConvertOptions, out: Output
         shown = bar.add_task(f"0 of {len(tasks)}", total=total)
         log = None
         if args.report is not None:
-            to_stdout = args.report == STDOUT
-            log = sys.stdout if to_stdout else stack.enter_context(args.report.open("w"))
+            log = stack.enter_context(output_in_parts(args.report))
+            if args.report != STDOUT and not is_stream(args.report):
+                args.interrupted.append(f"the report so far is {partial_output(args.report)}")
         for result in _results(tasks, options, args):
             results.append(result)
             if log is not None:
-                log.write(json.dumps(result.to_json()) + "\n")
-                log.flush()
+                log(json.dumps(result.to_json()) + "\n")
             if result.status == "failed":
                 out.error(_failure(result))
             name = result.source.rstrip("/").rpartition("/")[2]

@@ -1,7 +1,10 @@
 """Tests of where reports, pages, references and manifests may go."""
 
 import json
+import os
+import stat
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 import zarr
 
 from ncore.cli import convert, itar, transfer
+from ncore.convert.fleet_task import FleetResult
 from ncore.stores.pack import pack
 
 COMMANDS = {"convert": convert.run, "itar": itar.run, "transfer": transfer.run}
@@ -135,3 +139,58 @@ def test_parquet_references_are_replaced(here: Path) -> None:
     assert _run("itar refs --format parquet a.itar refs --overwrite") == 0
     assert _run("itar refs --format json a.itar refs --overwrite") == 2
     assert Path("refs/.zmetadata").exists()
+
+
+def test_a_pipe_a_device_and_an_open_file_are_written_to(here: Path, capfd) -> None:
+    """Renamed over it, a report would take the place of the pipe, or of /dev/null itself."""
+    os.mkfifo("pipe")
+    with ThreadPoolExecutor(1) as pool:
+        for more in ("", " --recursive"):
+            read = pool.submit(Path("pipe").read_text)
+            assert _run(f"convert --dry-run a.itar --report pipe{more}") == 0
+            assert "a.itar" in read.result(60)
+            assert stat.S_ISFIFO(Path("pipe").stat().st_mode)
+    capfd.readouterr()
+    assert _run("convert --dry-run a.itar --quiet --report /dev/stdout") == 0
+    assert json.loads(capfd.readouterr().out)["dry_run"] is True
+    with open("descriptor", "w") as file:
+        assert _run(f"convert --dry-run a.itar --report /dev/fd/{file.fileno()}") == 0
+        assert json.loads(Path("descriptor").read_text())["dry_run"] is True
+
+
+def test_a_link_is_followed_and_the_mode_kept(here: Path) -> None:
+    Path("out/r.json").write_text("old")
+    Path("out/r.json").chmod(0o640)
+    Path("r.json").symlink_to("out/r.json")
+    for more in ("", "--recursive"):
+        assert _run(f"convert --dry-run a.itar --report r.json {more}") == 0
+        assert Path("r.json").is_symlink()
+        assert json.loads(Path("out/r.json").read_text())["source"] == "a.itar"
+        assert stat.S_IMODE(Path("out/r.json").stat().st_mode) == 0o640
+
+
+def test_a_place_that_is_not_there_is_named_before_anything_is_done(here: Path, capsys) -> None:
+    assert _run("convert old.zarr new.zarr --report none/r.json") == 1
+    assert "none/r.json: No such file" in capsys.readouterr().err
+    assert not Path("new.zarr").exists()
+
+
+def test_the_report_of_a_fleet_has_its_name_when_it_is_complete(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    Path("r.jsonl").write_text("of an earlier run")
+
+    def interrupted(tasks, *_):
+        yield FleetResult(tasks[0].source, tasks[0].target, "converted")
+        assert json.loads(Path("r.jsonl.ncore-partial").read_text())["status"] == "converted"
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ncore.cli.convert_fleet.run_here", interrupted)
+        assert _run("convert a.itar b.itar --to new --report r.jsonl") == 130
+    assert "the report so far is r.jsonl.ncore-partial" in capsys.readouterr().err
+    assert Path("r.jsonl").read_text() == "of an earlier run"
+    assert len(Path("r.jsonl.ncore-partial").read_text().splitlines()) == 1
+    assert _run("convert a.itar b.itar --to new --report r.jsonl --jobs 1") == 0
+    assert len(Path("r.jsonl").read_text().splitlines()) == 2
+    assert not Path("r.jsonl.ncore-partial").exists()
