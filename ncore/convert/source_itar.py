@@ -41,7 +41,8 @@ class ItarSource(Source):
 
     def entries(self) -> Mapping[str, int]:
         if self._entries is None:
-            self._entries = {entry.key: entry.size for entry in self.reader.entries()}
+            index = self.reader.index
+            self._entries = dict(zip(index.keys(), index.sizes.tolist(), strict=True))
         return self._entries
 
     def read(self, key: str) -> bytes | memoryview:

@@ -4,7 +4,7 @@ import contextlib
 import glob
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from zarr.abc.store import Store
@@ -59,17 +59,14 @@ class ItarTarget(ArchiveTarget):
         self, source: Source, keys: Mapping[str, str], progress: Callable[[int], None]
     ) -> None:
         writer = self._open()
-        sizes = source.entries()
+        if isinstance(source, ItarSource) and source.local:
+            # Payloads and stored checksums, from one archive to the other.
+            steps = writer.copy_many(source.reader, keys)
+        else:
+            steps = _copy_each(writer, source, keys)
         done = 0
-        local = source.reader if isinstance(source, ItarSource) and source.local else None
-        payloads = source.read_in_order(keys.values())
-        for here, there in keys.items():
-            if local is not None:
-                # Payload and stored checksums, from the mapped file to the new one.
-                writer.copy_from(local, there, here)
-            else:
-                writer.set(here, next(payloads))
-            done += sizes[there]
+        for step in steps:
+            done += step
             if done >= _REPORT_BYTES:
                 progress(done)
                 done = 0
@@ -136,3 +133,10 @@ class ItarTarget(ArchiveTarget):
     def _open(self) -> ItarWriter:
         assert self._writer is not None
         return self._writer
+
+
+def _copy_each(writer: ItarWriter, source: Source, keys: Mapping[str, str]) -> Iterator[int]:
+    payloads = source.read_in_order(keys.values())
+    for key, payload in zip(keys, payloads, strict=True):
+        writer.set(key, payload)
+        yield len(payload)

@@ -109,14 +109,16 @@ class Index:
         """Return the key of entry ``i``."""
         return self._blob[self._starts[i] : self._starts[i + 1]].decode()
 
-    def entry(self, i: int) -> Entry:
-        """Return everything known about entry ``i``."""
-        return Entry(
-            self.key(i),
-            *self.span(i),
+    def digests(self, i: int) -> tuple[int | None, bytes | None]:
+        """Return (CRC-32C, MD5) of entry ``i``, ``None`` for each that is not stored."""
+        return (
             None if self.crc32c is None else int(self.crc32c[i]),
             None if self.md5 is None else self.md5[16 * i : 16 * i + 16],
         )
+
+    def entry(self, i: int) -> Entry:
+        """Return everything known about entry ``i``."""
+        return Entry(self.key(i), *self.span(i), *self.digests(i))
 
     def keys(self) -> list[str]:
         """Return all keys in file order."""
