@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ncore.convert.errors import ConvertError as ConvertError
     from ncore.convert.errors import UnsupportedError as UnsupportedError
     from ncore.convert.errors import VerificationError as VerificationError
+    from ncore.convert.in_place import convert_in_place as convert_in_place
     from ncore.convert.options import ConvertOptions as ConvertOptions
     from ncore.convert.relayout import Layout as Layout
     from ncore.convert.report import ConversionReport as ConversionReport
@@ -18,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "convert": "ncore.convert.conversion",
+        "convert_in_place": "ncore.convert.in_place",
         "ConvertOptions": "ncore.convert.options",
         "Layout": "ncore.convert.relayout",
         "ConversionReport": "ncore.convert.report",

@@ -7,13 +7,13 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Unpack
 
 from ncore.convert.errors import TargetError
 from ncore.convert.hierarchy import V2_METADATA, read_hierarchy
 from ncore.convert.locations import open_source, open_target, split_archive
 from ncore.convert.memory import check_memory
-from ncore.convert.options import ConvertOptions
+from ncore.convert.options import Choices, ConvertOptions
 from ncore.convert.plan import ArrayPlan, Plan, make_plan, refuse_unsupported, report_plan
 from ncore.convert.progress import NoProgress, Progress
 from ncore.convert.reencode import BlockEncoder, Encoded, reencode
@@ -37,6 +37,7 @@ def convert(
     options: ConvertOptions | None = None,
     progress: Progress | None = None,
     executor: Executor | None = None,
+    **choices: Unpack[Choices],
 ) -> ConversionReport:
     """Convert a zarr v2 store to v3.
 
@@ -48,14 +49,17 @@ def convert(
         progress: told what is being done.
         executor: of processes (here or elsewhere, that see the source) among which large
             arrays are split that must be encoded anew.
+        choices: single ones of ``options``, by keyword: ``verify="sample"``,
+            ``overwrite=True``, ``shards="64MiB"``, ``objects="json-strings"``.
 
     Returns:
         What was done, array by array.
 
     Raises:
         ConvertError: see `convert_store`.
+        OptionError: a choice does not exist.
     """
-    options = options or ConvertOptions()
+    options = (options or ConvertOptions()).with_choices(**choices)
     archive, root = split_archive(os.fspath(source))
     opened = open_source(archive, options.storage_options)
     try:

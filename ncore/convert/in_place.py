@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from zarr.storage import LocalStore
 
@@ -28,7 +28,7 @@ from ncore.convert.in_place_steps import (
     write_reencoded,
 )
 from ncore.convert.journal import Journal
-from ncore.convert.options import ConvertOptions
+from ncore.convert.options import Choices, ConvertOptions
 from ncore.convert.plan import Plan
 from ncore.convert.progress import NoProgress, Progress
 from ncore.convert.report import ConversionReport
@@ -46,14 +46,23 @@ def convert_in_place(
     location: str | os.PathLike[str],
     options: ConvertOptions | None = None,
     progress: Progress | None = None,
+    **choices: Unpack[Choices],
 ) -> ConversionReport:
     """Convert a directory or an archive where it lies.
 
     See `convert_directory_in_place` and `convert_archive_in_place`.
 
+    Args:
+        location: of the directory or ``.itar`` file.
+        options: choices of the user; a layout and a selection make no sense here.
+        progress: told what is being done.
+        choices: single ones of ``options``, by keyword: ``remove_v2=True``.
+
     Raises:
         SourceError: what lies there cannot be changed in place.
+        OptionError: a choice does not exist.
     """
+    options = (options or ConvertOptions()).with_choices(**choices)
     location = os.fspath(location)
     if not is_remote(location) and Path(local_path(location)).is_dir():
         path = local_path(location)

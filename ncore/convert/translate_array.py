@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ncore.convert.errors import OptionError
 from ncore.convert.translate_attributes import split_dimension_names, translate_attributes
 from ncore.convert.translate_codecs import (
     CodecTranslation,
@@ -55,6 +56,20 @@ class TranslationOptions:
     allow_pickle: bool = False
     structs: Literal["flatten", "raw"] = "flatten"
     blobs: Literal["auto", "uint8", "keep"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what would be misunderstood later.
+
+        Raises:
+            OptionError: a choice does not exist.
+        """
+        for name, choices in (
+            ("objects", ("refuse", "json-strings")),
+            ("structs", ("flatten", "raw")),
+            ("blobs", ("auto", "uint8", "keep")),
+        ):
+            if getattr(self, name) not in choices:
+                raise OptionError(f"{name}={getattr(self, name)!r} is none of {', '.join(choices)}")
 
 
 def translate_array(

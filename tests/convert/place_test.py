@@ -4,6 +4,7 @@ import resource
 import shutil
 import warnings
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ import pytest
 import zarr
 
 from ncore.convert.conversion import convert
-from ncore.convert.errors import SourceError, TargetExistsError
+from ncore.convert.errors import OptionError, SourceError, TargetExistsError
 from ncore.convert.in_place import convert_in_place
-from ncore.convert.options import ConvertOptions
+from ncore.convert.options import Choices, ConvertOptions
+from ncore.convert.relayout import Layout
+from ncore.convert.translate_array import TranslationOptions
 from ncore.itar.object_url import open_prefix
 from ncore.itar.testing.s3_server import moto_server, options
 from ncore.select.location_parser import parse_location
@@ -196,3 +199,45 @@ def test_paths_are_places(data: Path) -> None:
 def test_options_are_checked(wrong: dict) -> None:
     with pytest.raises(ValueError, match=rf"{next(iter(wrong))}="):
         ConvertOptions(**wrong)
+
+
+def test_choices_by_keyword(data: Path) -> None:
+    report = convert("old.zarr", "new.zarr", verify="sample", shards="1KiB", compressor="zstd:5")
+    assert [(line.action, line.verified) for line in report.arrays] == [("re-encode", "sample")]
+    codec = zarr.open_array("new.zarr/a", mode="r").metadata.to_dict()["codecs"][0]
+    assert codec["name"] == "sharding_indexed"
+    assert codec["configuration"]["codecs"][1]["configuration"]["level"] == 5
+    assert convert("old.zarr", "new.zarr", overwrite=True, memory="64MiB").count("copy") == 1
+    # What was chosen before stays, where no keyword says otherwise.
+    options = ConvertOptions(dry_run=True, layout=Layout(chunks=(2,)))
+    assert convert("old.zarr", "other.zarr", options, jobs=1).arrays[0].action == "re-encode"
+    assert not Path("other.zarr").exists()
+    assert convert_in_place("old.zarr", remove_v2=True).removed
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"verify": "bogus"},
+        {"objects": "bogus"},
+        {"structs": 1},
+        {"blobs": None},
+        {"chunks": "zz"},
+        {"compressor": "lzma"},
+        {"memory": "much"},
+        {"memory": "12"},
+    ],
+)
+def test_choices_are_checked(data: Path, wrong: dict) -> None:
+    with pytest.raises(OptionError):
+        convert("old.zarr", "new.zarr", **wrong)
+    assert not Path("new.zarr").exists()
+
+
+def test_a_choice_that_there_is_not(data: Path) -> None:
+    with pytest.raises(TypeError, match=r"verfy; there are .* verify"):
+        convert("old.zarr", "new.zarr", verfy="full")
+    everything = {
+        f.name for kind in (ConvertOptions, TranslationOptions, Layout) for f in fields(kind)
+    }
+    assert everything - {"translation", "layout"} == Choices.__annotations__.keys()
