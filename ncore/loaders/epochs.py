@@ -1,7 +1,8 @@
 """In which order samples are visited: shuffled the same way everywhere, shared out, resumable."""
 
-from collections.abc import Iterator
-from typing import Any
+import operator
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -61,16 +62,19 @@ class EpochSampler:
         Raises:
             LoaderArgumentError: an argument is out of its range (a ``ValueError``).
         """
-        if size < 0 or seed < 0:
-            raise LoaderArgumentError(f"size {size} and seed {seed} must not be negative")
-        if not 0 <= rank < world_size:
+        numbers = {"size": size, "seed": seed, "rank": rank, "world_size": world_size}
+        for name, value in numbers.items():
+            if not is_count(value):
+                raise LoaderArgumentError(f"{name} must be an integer from 0 on, not {value!r}")
+        if rank >= world_size:
             raise LoaderArgumentError(f"rank {rank} is not one of {world_size} (0 is the first)")
-        self._size = size
-        self._shuffle = shuffle
-        self._seed = seed
-        self._rank = rank
-        self._world_size = world_size
-        self._drop_last = drop_last
+        # Python's integers, since a state is to be JSON.
+        self._size = size = int(size)
+        self._shuffle = bool(shuffle)
+        self._seed = int(seed)
+        self._rank = int(rank)
+        self._world_size = world_size = int(world_size)
+        self._drop_last = bool(drop_last)
         self._count = size // world_size if drop_last else -(-size // world_size)
         self._epoch = 0
         self._start = 0
@@ -89,9 +93,14 @@ class EpochSampler:
         """Go over another epoch, from its beginning; over the resumed one from where it was.
 
         So a training loop calls it at the begin of every epoch, resumed or not.
+
+        Raises:
+            LoaderArgumentError: it is no number from 0 on (a ``ValueError``).
         """
+        if not is_count(epoch):
+            raise LoaderArgumentError(f"epoch must be an integer from 0 on, not {epoch!r}")
         if epoch != self._epoch:
-            self._epoch = epoch
+            self._epoch = int(epoch)
             self._start = 0
 
     def indices(self) -> npt.NDArray[np.int64]:
@@ -136,6 +145,8 @@ class EpochSampler:
             StateError: it was saved of other data, with another seed, order or sharding (a
                 ``ValueError``); nothing has changed then.
         """
+        if not isinstance(state, Mapping):
+            raise StateError(f"no saved state: {state!r:.100}")
         for name, own in self._identity().items():
             if state.get(name) != own:
                 raise StateError(
@@ -143,9 +154,9 @@ class EpochSampler:
                     "make the sampler as it was made when the state was saved"
                 )
         epoch, done = state.get("epoch"), state.get("samples_done")
-        if type(epoch) is not int or type(done) is not int or not 0 <= done <= self._count:
+        if not is_count(epoch) or not is_count(done) or done > self._count:
             raise StateError(f"no saved state: epoch {epoch!r}, samples_done {done!r}")
-        self._epoch, self._start = epoch, done
+        self._epoch, self._start = int(epoch), int(done)
 
     def _identity(self) -> dict[str, Any]:
         # Not the rank: one rank's state serves all, which have done equally many.
@@ -160,3 +171,21 @@ class EpochSampler:
     def __repr__(self) -> str:
         named = ", ".join(f"{name}={value!r}" for name, value in self._identity().items())
         return f"EpochSampler({named}, rank={self._rank}, epoch={self._epoch})"
+
+
+def is_count(value: Any) -> TypeGuard[int]:
+    """Return whether something is an integer (NumPy's count too) from 0 on."""
+    try:
+        return not isinstance(value, bool) and operator.index(value) >= 0
+    except TypeError:
+        return False
+
+
+def done_of(sampler: EpochSampler, done: tuple[int, int] | None) -> int | None:
+    """Return how many samples of the sampler's epoch were handed out, if it is under way.
+
+    Args:
+        sampler: may have been set to another epoch since an iteration was left.
+        done: epoch and samples done of the last iteration, if it did not come to its end.
+    """
+    return done[1] if done is not None and done[0] == sampler.epoch else None

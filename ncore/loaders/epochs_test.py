@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,3 +100,33 @@ def test_a_state_that_is_none_is_refused(state):
 def test_arguments_out_of_range_are_refused(arguments):
     with pytest.raises(LoaderArgumentError):
         EpochSampler(6, **arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"size": 3.0}, {"seed": "7"}, {"rank": None}, {"world_size": 0}, {"world_size": 2.0}],
+)
+def test_arguments_of_another_kind_are_named(arguments):
+    with pytest.raises(LoaderArgumentError, match=f"{next(iter(arguments))}|rank"):
+        EpochSampler(**{"size": 3, **arguments})
+
+
+@pytest.mark.parametrize("epoch", [-1, "2", 1.5])
+def test_epochs_that_there_are_not_are_refused_at_once(epoch):
+    sampler = EpochSampler(3)
+    with pytest.raises(LoaderArgumentError, match=f"epoch .* not {epoch!r}"):
+        sampler.set_epoch(epoch)
+    assert list(sampler) == list(EpochSampler(3))
+
+
+def test_numbers_of_numpy_are_numbers():
+    sampler = EpochSampler(np.int64(5), seed=np.int32(1), rank=np.int8(1), world_size=np.uint8(2))
+    sampler.set_epoch(np.int64(1))
+    assert len(list(sampler)) == 3
+    assert json.loads(json.dumps(sampler.state_dict()))["epoch"] == 1
+
+
+@pytest.mark.parametrize("state", [None, [], "epoch"])
+def test_what_is_no_state_is_refused(state):
+    with pytest.raises(StateError, match="no saved state"):
+        EpochSampler(3).load_state_dict(state)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ncore.loaders.epochs import is_count
 from ncore.loaders.errors import LoaderArgumentError, SampleIndexError, SequenceChangedError
 from ncore.loaders.sequences import OpenSequence, SequenceLike, Sequences
 from ncore.loaders.streams import Decode, Wanted
@@ -106,9 +107,9 @@ class FrameSource:
             raise LoaderArgumentError(
                 f"reference {reference!r} is none of the sensors {', '.join(wanted)}"
             )
-        if stride < 1 or not 0.0 <= relative_frame_time <= 1.0:
+        if not is_count(stride) or stride < 1 or not 0.0 <= relative_frame_time <= 1.0:
             raise LoaderArgumentError(
-                f"stride {stride} must be at least 1, relative_frame_time "
+                f"stride {stride!r} must be an integer from 1 on, relative_frame_time "
                 f"{relative_frame_time} within [0, 1]"
             )
         if missing not in ("skip", "none"):
@@ -314,6 +315,12 @@ def _wanted(sensors: Sequence[str] | Mapping[str, Wanted]) -> dict[str, Wanted]:
 
 
 def _tolerances(tolerance_us: int | Mapping[str, int], sensors: Sequence[str]) -> dict[str, int]:
+    given = tolerance_us.values() if isinstance(tolerance_us, Mapping) else [tolerance_us]
+    for value in given:
+        if not isinstance(value, int | float | np.number) or not 0 <= value < 2**63:
+            raise LoaderArgumentError(
+                f"tolerance_us must be a number of microseconds from 0 on, not {value!r}"
+            )
     if not isinstance(tolerance_us, Mapping):
         return dict.fromkeys(sensors, int(tolerance_us))
     unknown = sorted(set(tolerance_us) - set(sensors))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
-from ncore.loaders.epochs import EpochSampler
+from ncore.loaders.epochs import EpochSampler, done_of
 from ncore.loaders.errors import LoaderArgumentError
 
 
@@ -64,7 +64,8 @@ class PrefetchLoader:
         self._collate = collate
         self._prefetch = prefetch
         self._threads = threads
-        self._done: int | None = None
+        # The epoch under way, and how many of its samples were handed out.
+        self._done: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         size = "single samples" if self._batch_size is None else f"batches of {self._batch_size}"
@@ -86,11 +87,13 @@ class PrefetchLoader:
     def __iter__(self) -> Iterator[Any]:
         sampler = self.sampler
         epoch, start = sampler.epoch, sampler.start
-        self._done = start
+        done = start
+        self._done = epoch, done
         batches = self._batches(list(sampler))
         found = self._read_ahead(batches) if self._prefetch else map(self._read, batches)
         for count, batch in found:
-            self._done += count
+            done += count
+            self._done = epoch, done
             yield batch
         self._done = None
         if sampler.epoch == epoch:
@@ -98,7 +101,7 @@ class PrefetchLoader:
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the loader is, as JSON values; a batch counts when it is handed out."""
-        return self.sampler.state_dict(self._done)
+        return self.sampler.state_dict(done_of(self.sampler, self._done))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on behind the last batch that was handed out before ``state`` was saved.

@@ -115,3 +115,12 @@ def test_repr_says_what_is_loaded():
     assert repr(loader) == (
         "PrefetchLoader(Named, batches of 4, 3 an epoch, epoch 0, prefetch 4, 2 threads)"
     )
+
+
+def test_an_epoch_that_was_left_leaves_nothing_in_the_state_of_another():
+    loader = PrefetchLoader(Numbers(10), EpochSampler(10), batch_size=4)
+    for _ in loader:
+        break
+    assert loader.state_dict()["samples_done"] == 4
+    loader.sampler.set_epoch(1)
+    assert loader.state_dict()["samples_done"] == 0

@@ -1,6 +1,7 @@
 import pytest
 
 from ncore.loaders.epochs import EpochSampler
+from ncore.loaders.errors import LoaderArgumentError
 from ncore.loaders.resume import ResumableLoader
 
 
@@ -48,3 +49,43 @@ def test_between_epochs_the_state_is_that_of_the_next():
     assert loader.epoch == 1
     assert loader.state_dict()["epoch"] == 1
     assert loader.state_dict()["samples_done"] == 0
+
+
+def test_an_epoch_that_was_left_leaves_nothing_in_the_state_of_another():
+    loader = make()
+    for _ in loader:
+        break
+    loader.sampler.set_epoch(1)
+    assert loader.state_dict()["epoch"] == 1
+    assert loader.state_dict()["samples_done"] == 0
+
+
+def test_a_loader_that_drops_the_last_batch_announces_none():
+    class Announcing(ReadingAhead):
+        def __len__(self):
+            return len(self.sampler) // self.batch_size
+
+    sampler = EpochSampler(11)
+    loader = ResumableLoader(Announcing(sampler, 4, drop_last=True), sampler)
+    assert len(loader) == len(list(loader)) == 2
+
+
+def test_the_size_of_batches_is_that_of_the_loader():
+    sampler = EpochSampler(11)
+    loader = ResumableLoader(ReadingAhead(sampler, 4), sampler)
+    next(iter(loader))
+    assert loader.state_dict()["samples_done"] == 4
+    with pytest.raises(LoaderArgumentError, match=r"batch_size 3 is not .* which is 4"):
+        ResumableLoader(ReadingAhead(sampler, 4), sampler, 3)
+    with pytest.raises(LoaderArgumentError, match="at least 1, not 0"):
+        ResumableLoader(iter(()), sampler, 0)
+
+
+def test_loaders_of_another_order_are_refused():
+    sampler = EpochSampler(11)
+    with pytest.raises(LoaderArgumentError, match="goes by a EpochSampler and not by"):
+        ResumableLoader(ReadingAhead(EpochSampler(11), 4), sampler)
+    unordered = ReadingAhead(sampler, 4)
+    unordered.in_order = False
+    with pytest.raises(LoaderArgumentError, match="in_order=False"):
+        ResumableLoader(unordered, sampler)

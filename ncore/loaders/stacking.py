@@ -5,20 +5,29 @@ from typing import Any
 
 import numpy as np
 
+from ncore.loaders.errors import LoaderArgumentError
+
 
 def stack_samples(samples: Sequence[Any]) -> Any:
     """Put samples together, entry by entry.
 
-    Dicts and tuples keep their structure. Numbers and arrays of equal shape and dtype
+    Dicts of equal keys and tuples keep their structure. Numbers and arrays of equal shape and dtype
     become arrays with a new first dimension; everything else (bytes, text, arrays of
-    different lengths such as point clouds, None) becomes a list. A ``collate_fn`` for
-    PyTorch, whose own cannot put point clouds together.
+    different lengths such as point clouds, dicts of different keys, None) becomes a list.
+    A ``collate_fn`` for PyTorch, whose own cannot put point clouds together.
 
     Args:
-        samples: at least one, all of the same structure.
+        samples: at least one.
+
+    Raises:
+        LoaderArgumentError: there are none (a ``ValueError``).
     """
+    if not samples:
+        raise LoaderArgumentError("no samples to stack")
     first = samples[0]
-    if isinstance(first, dict) and all(isinstance(sample, dict) for sample in samples):
+    if isinstance(first, dict) and all(
+        isinstance(sample, dict) and sample.keys() == first.keys() for sample in samples
+    ):
         return {key: stack_samples([sample[key] for sample in samples]) for key in first}
     if isinstance(first, tuple) and all(
         isinstance(sample, tuple) and len(sample) == len(first) for sample in samples

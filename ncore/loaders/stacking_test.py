@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 
+from ncore.loaders.errors import LoaderArgumentError
 from ncore.loaders.stacking import stack_samples
 
 
@@ -22,3 +24,14 @@ def test_missing_frames_and_other_dtypes_make_lists():
     assert stack_samples([{"lidar": None}, {"lidar": {"x": 1}}]) == {"lidar": [None, {"x": 1}]}
     stacked = stack_samples([np.zeros(2, np.uint8), np.zeros(2, np.int16)])
     assert [array.dtype for array in stacked] == [np.uint8, np.int16]
+
+
+def test_dicts_of_different_keys_are_listed_and_lose_nothing():
+    metas = [{"gain": 1}, {"gain": 2, "night": True}, {}]
+    assert stack_samples([{"meta": meta} for meta in metas]) == {"meta": metas}
+    assert stack_samples([{"meta": meta} for meta in metas[::-1]]) == {"meta": metas[::-1]}
+
+
+def test_no_samples_make_no_batch():
+    with pytest.raises(LoaderArgumentError, match="no samples"):
+        stack_samples([])
