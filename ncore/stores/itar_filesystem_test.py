@@ -1,5 +1,6 @@
 import os
 import pickle
+import shutil
 
 import fsspec
 import numpy as np
@@ -8,6 +9,7 @@ import zarr
 from fsspec.implementations.memory import MemoryFileSystem
 
 from ncore.itar.errors import ItarFormatError, ItarOptionError, ItarReadOnlyError
+from ncore.itar.testing.s3_server import options, rclone_server
 from ncore.itar.writer import ItarWriter
 from ncore.stores.indexed_tar import IndexedTarStore
 from ncore.stores.itar_filesystem import ItarFileSystem
@@ -105,6 +107,13 @@ def test_zarr_opens_what_lies_inside(tmp_path):
     assert found.attrs["kind"] == "test"
     assert found["x"][:].tolist() == [1, 2, 3]
     assert "zarr.json" in ItarFileSystem(str(path)).ls("", detail=False)
+
+
+def test_a_bucket_is_read_without_a_file_system_of_its_own(archive, tmp_path):
+    with rclone_server(tmp_path / "server", "bucket") as endpoint:
+        shutil.copy(archive, tmp_path / "server" / "bucket" / "a.itar")
+        fs = fsspec.filesystem("itar", fo="s3://bucket/a.itar", target_options=options(endpoint))
+        assert {key: fs.cat_file(key) for key in fs.find("")} == VALUES
 
 
 def test_what_cannot_be_opened_is_explained(tmp_path):
