@@ -111,6 +111,11 @@ class ItarReader:
         """How messages call the archive."""
         return self.source.name
 
+    @property
+    def tail_start(self) -> int:
+        """From which offset on payloads were read together with the index."""
+        return self._tail_start
+
     def __len__(self) -> int:
         return len(self.index)
 

@@ -1,6 +1,5 @@
 """A camera's encoded images, read many at a time and as fast as the file allows."""
 
-import os
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -8,8 +7,8 @@ from ncore.data.sensor_protocols import CameraSensorProtocol
 from ncore.data.v4.byte_stores import ItarByteStore
 from ncore.data.v4.cameras import CameraSensorComponent
 from ncore.data.v4.loader_sensors import CameraSensor
+from ncore.itar.repeated_reads import RepeatedReads
 from ncore.itar.source import FileSource
-from ncore.loaders.copy_choice import CopyChoice
 from ncore.loaders.errors import SequenceChangedError
 
 _Span = tuple[int, int]
@@ -89,14 +88,10 @@ class _StoredImages:
 
 
 class _MappedImages(_StoredImages):
-    """Images in a local archive.
+    """Images in a local archive; a decoder sees them where the file is mapped.
 
-    The first time an image is read with ``pread``, which maps no pages: in a data set
-    that exceeds the memory, or is visited once, every time is the first. When it comes
-    again it is copied out of the mapped file, if that is the faster way on this machine.
-    A decoder needs no copy at all. What may not be in memory yet is asked for first, all
-    ranges of a batch at once, because a mapped page that is merely touched is fetched
-    with few neighbours.
+    What may not be in memory yet is asked for first, all ranges of a batch at once,
+    because a mapped page that is merely touched is fetched with few neighbours.
     """
 
     def __init__(
@@ -105,24 +100,12 @@ class _MappedImages(_StoredImages):
         super().__init__(reader)
         self._archive = store.reader
         self._source = source
-        self._copy = CopyChoice(self._copy_mapped, source.read)
         self._spans: list[_Span | None] = [None] * len(self._ends)
-        self._fetched = bytearray(len(self._ends))
-        self._mapped = bytearray(len(self._ends))
-        # Pages of a file that exceeds the memory are gone when they are needed again.
-        self._stays = source.size * 2 < _memory_size()
+        self._repeated = RepeatedReads(source, len(self._ends))
 
     def read(self, index: int) -> bytes:
         span = self._spans[index] or self._locate(index)
-        if span is None:
-            return super().read(index)
-        if self._mapped[index]:
-            return self._copy(*span)
-        if self._fetched[index] and self._copy.takes_first:
-            self._mapped[index] = True
-            return self._copy_mapped(*span)
-        self._fetched[index] = self._stays
-        return self._source.read(*span)
+        return super().read(index) if span is None else self._repeated.read(index, *span)
 
     def read_many(self, indices: Sequence[int]) -> list[bytes]:
         self._source.will_need(self._unread(indices))
@@ -133,12 +116,9 @@ class _MappedImages(_StoredImages):
         found: list[bytes | memoryview] = []
         for index in indices:
             span = self._spans[index] or self._locate(index)
-            self._fetched[index] = self._stays
+            self._repeated.see(index)
             found.append(super().read(index) if span is None else self._source.view(*span))
         return found
-
-    def _copy_mapped(self, offset: int, size: int) -> bytes:
-        return self._source.view(offset, size).tobytes()
 
     def _locate(self, index: int) -> _Span | None:
         """Offset and size of an image; None if it is stored in another form."""
@@ -159,12 +139,6 @@ class _MappedImages(_StoredImages):
 
     def _unread(self, indices: Sequence[int]) -> list[_Span]:
         """Where those of them lie that have not been asked for yet."""
-        spans = (self._spans[i] or self._locate(i) for i in indices if not self._fetched[i])
+        new = (index for index in indices if not self._repeated.seen(index))
+        spans = (self._spans[index] or self._locate(index) for index in new)
         return [span for span in spans if span is not None]
-
-
-def _memory_size() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return 0

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
 
     from ncore.itar.reader import ItarReader
+    from ncore.itar.repeated_reads import RepeatedReads
+
+
+_LARGE = 64 << 10
+"""Values from this size on are copied out of the mapped file when they come again."""
 
 
 class ByteStore(Protocol):
@@ -68,6 +73,7 @@ class ItarByteStore:
         self.location = absolute_path(path)
         self._index_tail_read_size = index_tail_read_size
         self._reader = self._open()
+        self._repeated = self._repeated_reads()
         self._keys: IndexKeys | None = None
         self._shallow: list[str] | None = None
         self._zarr_store: Store | None = None
@@ -82,11 +88,25 @@ class ItarByteStore:
 
         return ItarReader(self.location, index_tail_read_size=self._index_tail_read_size)
 
+    def _repeated_reads(self) -> "RepeatedReads":
+        from ncore.itar.repeated_reads import RepeatedReads
+        from ncore.itar.source import FileSource
+
+        source = self._reader.source
+        assert isinstance(source, FileSource)  # its path is a local file's
+        return RepeatedReads(source, len(self._reader))
+
     def read(self, key: str) -> bytes | None:
-        try:
-            return self._reader.read(key)
-        except KeyError:
+        index = self._reader.index
+        number = index.find(key)
+        if number < 0:
             return None
+        offset, size = index.offset_at[number], index.size_at[number]
+        if offset >= self._reader.tail_start:
+            return self._reader.get(key)
+        if size >= _LARGE:
+            return self._repeated.read(number, offset, size)
+        return self._reader.source.read(offset, size)
 
     def view(self, key: str) -> bytes | memoryview | None:
         try:

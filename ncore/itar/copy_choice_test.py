@@ -1,6 +1,6 @@
 """Copying by the faster one of two ways."""
 
-from ncore.loaders.copy_choice import PERIOD, TRIALS, CopyChoice
+from ncore.itar.copy_choice import PERIOD, TRIALS, CopyChoice
 
 FILE = bytes(range(256)) * 8
 
