@@ -1,5 +1,6 @@
 """Opening locations on DANDI servers: the instance, its token, its API."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
@@ -19,11 +20,19 @@ from ncore.transfer.dandi_assets import open_sources, open_target
 from ncore.transfer.dandi_client import DandiClient
 from ncore.transfer.dandi_credentials import Token, token_from_environment
 from ncore.transfer.dandi_upload import DandiZarrTarget, Polling
-from ncore.transfer.errors import AccessDeniedError, EntryNotFoundError, LocationError
+from ncore.transfer.errors import (
+    AccessDeniedError,
+    EntryNotFoundError,
+    LocationError,
+    TransientError,
+)
 from ncore.transfer.http_session import HttpSession
 
 Json = Any
 _L = TypeVar("_L", bound=Location)
+_ATTEMPTS = 4
+_FIRST_WAIT = 0.1
+_LONGEST = 10.0  # seconds that a server may ask for
 DANDI_LOCATIONS = (DandisetURL, BaseAssetIDURL, ZarrArchiveURL)
 """Kinds of locations (and their subclasses) that this module opens."""
 
@@ -122,14 +131,28 @@ async def connect(
     return client, location
 
 
+async def _get(session: HttpSession, url: str) -> bytes:
+    """Return what is served; ask again a few times, but soon give up a server that is none."""
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            async with session.exchange("GET", url) as answer:
+                return bytes(await answer.read())
+        except TransientError as error:
+            if attempt >= _ATTEMPTS:
+                raise
+            asked = error.retry_after
+            await asyncio.sleep(_FIRST_WAIT * 2**attempt if asked is None else min(asked, _LONGEST))
+
+
 async def _ask_for_api(location: _L, session: HttpSession) -> _L:
     # The resolver asks through a plain function: its questions are known.
     server = getattr(location, "instance").gui  # noqa: B009
     answers: dict[str, Json] = {}
     for url in (f"{server}/server-info", f"{server}/api/info/"):
         try:
-            async with session.exchange("GET", url) as answer:
-                answers[url] = json.loads(await answer.read())
+            answers[url] = json.loads(await _get(session, url))
             break
         except (EntryNotFoundError, ValueError, RecursionError):
             continue

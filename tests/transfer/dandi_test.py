@@ -1,12 +1,21 @@
 """A DANDI archive as a user of the command line meets it: names, listings, keys."""
 
+# bazel: size = "medium"
+# bazel: deps = ["//ncore:__main__"]
+
 import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from signal import SIGINT, SIGKILL, SIGTERM
 
 import pytest
 
 from ncore.cli.testing import CommandLine
 from ncore.transfer import execute
-from ncore.transfer.testing import DandiServer
+from ncore.transfer.testing import DandiServer, Fault
 from ncore.transfer.testing.trees import fill, tree
 
 FILES = {
@@ -99,3 +108,42 @@ def test_a_key_that_is_not_good_is_named(server, ncore, tmp_path, monkeypatch):
     assert "the API key that was found is not good" in err
     assert variable(server) in err
     assert "0" * 40 not in err
+
+
+def test_a_server_that_is_busy_when_it_is_asked_what_it_is(server, ncore, tmp_path):
+    server.traffic.faults[:] = [
+        Fault("api", "GET", "/server-info", status=429, headers={"Retry-After": "0"}),
+        Fault("api", "GET", "/server-info", drop=True),
+    ]
+    assert ncore("download", page(server, "sub-1/a.zarr"))[0] == 0
+    assert tree(tmp_path / "a.zarr") == FILES
+    assert server.traffic.count("api", path="/server-info") == 3
+
+
+@pytest.mark.parametrize("signal", [SIGINT, SIGTERM, SIGKILL])
+def test_what_was_sent_before_a_signal_is_not_sent_again(server, tmp_path, signal):
+    files = {f"0/{i}": b"%d" % i for i in range(600)} | {"big": os.urandom(5 << 20)}
+    fill(tmp_path / "up.zarr", files)
+
+    def start(*args):
+        command = [sys.executable, "-m", "ncore", "transfer", *args]
+        return subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+
+    for method, args in (
+        ("PUT", ("upload", "up.zarr", "--to", page(server, "sub-9/"))),
+        ("GET", ("download", page(server, "sub-9/up.zarr"), "-o", "down")),
+    ):
+        for goal in (1, 200):
+            process = start(*args)
+            while process.poll() is None and server.traffic.counts["s3", method] < goal:
+                time.sleep(0.001)
+            process.send_signal(signal)
+            process.communicate()
+        process = start(*args)
+        _, err = process.communicate()
+        assert (process.returncode, err) == (0, b"")
+        seen = Counter(s.target.partition("?")[0] for s in server.traffic.log if s.method == method)
+        again = sum(seen[key] - 1 for key in seen if "zarr/" in key and "/api/" not in key)
+        assert again <= 2 * 48, "what was under way, and nothing that had come through"
+    assert tree(tmp_path / "down/up.zarr") == files
+    assert [p.name for p in (tmp_path / "down").iterdir()] == ["up.zarr"], "nothing is left over"

@@ -20,7 +20,7 @@ import random
 import socket
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -30,6 +30,7 @@ from ncore.transfer.testing.s3_host import S3Host
 from ncore.transfer.testing.signing import UrlSigner
 from ncore.transfer.testing.traffic import Traffic
 
+_LARGEST_BODY = 5 << 30
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
@@ -115,9 +116,18 @@ class DandiServer:
                 await runner.cleanup()
 
 
+def _request(*args: Any) -> web.BaseRequest:
+    """Make a request whose body may be as large as S3 takes it (aiohttp's limit is 1 MiB)."""
+    message, payload, protocol, writer, task = args
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(
+        message, payload, protocol, writer, task, loop, client_max_size=_LARGEST_BODY
+    )
+
+
 async def _listen(handler: _Handler) -> tuple[str, web.ServerRunner]:
     # The low-level server: routing and middlewares would double its cost.
-    server = web.Server(handler, access_log=None, read_bufsize=1 << 20)
+    server = web.Server(handler, request_factory=_request, access_log=None, read_bufsize=1 << 20)
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
     sock = socket.create_server(("127.0.0.1", 0), backlog=1024)
