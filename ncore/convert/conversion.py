@@ -11,7 +11,7 @@ from typing import Any, Unpack
 
 from ncore.convert.errors import TargetError
 from ncore.convert.hierarchy import V2_METADATA, read_hierarchy
-from ncore.convert.locations import open_source, open_target, split_archive
+from ncore.convert.locations import absolute, open_source, open_target, split_archive
 from ncore.convert.memory import check_memory
 from ncore.convert.options import Choices, ConvertOptions
 from ncore.convert.plan import ArrayPlan, Plan, make_plan, refuse_unsupported, report_plan
@@ -19,7 +19,14 @@ from ncore.convert.progress import NoProgress, Progress
 from ncore.convert.reencode import BlockEncoder, Encoded, reencode
 from ncore.convert.report import ArrayReport, ConversionReport
 from ncore.convert.source import Source
-from ncore.convert.split import SourcePlace, Split, split_reencode, worth_splitting
+from ncore.convert.split import (
+    SourcePlace,
+    Split,
+    TargetPlace,
+    split_copy,
+    split_reencode,
+    worth_splitting,
+)
 from ncore.convert.target import Target
 from ncore.convert.translation import Action
 from ncore.convert.verify import verify_store
@@ -28,6 +35,7 @@ from ncore.errors import NcoreError
 _WRITERS = 8
 _OF_WRITING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES})
 _BATCH_BYTES = 256 << 20
+_SPLIT_BATCH_BYTES = 4 << 30  # enough shares at once for a cluster
 _BATCH_ARRAYS = 4096
 
 
@@ -47,8 +55,9 @@ def convert(
         target: likewise, but a whole one, chosen by its name; None plans only.
         options: choices of the user.
         progress: told what is being done.
-        executor: of processes (here or elsewhere, that see the source) among which large
-            arrays are split that must be encoded anew.
+        executor: of processes (here or elsewhere, that see source and target) among which
+            what is large is split: arrays that must be encoded anew, and all that is copied
+            to a directory or prefix.
         choices: single ones of ``options``, by keyword: ``verify="sample"``,
             ``overwrite=True``, ``shards="64MiB"``, ``objects="json-strings"``.
 
@@ -68,7 +77,11 @@ def convert(
             to = open_target(os.fspath(target), options.jobs, options.storage_options)
         split = None
         if executor is not None:
-            split = Split(executor, SourcePlace(archive, options.storage_options))
+            storage = options.storage_options
+            there = None
+            if target is not None:
+                there = TargetPlace(absolute(os.fspath(target)), storage, options.jobs)
+            split = Split(executor, SourcePlace(absolute(archive), storage), there)
         return convert_store(opened, to, options, progress, root, split)
     finally:
         opened.close()
@@ -94,7 +107,7 @@ def convert_store(
         options: choices of the user.
         progress: told what is being done.
         root: the node of the source that becomes the root.
-        split: who encodes large arrays anew; None does it here.
+        split: who helps with what is large; None does it here.
 
     Returns:
         What was done.
@@ -202,7 +215,8 @@ def _execute(
     ]
     progress.phase("convert", sum(a.size for a in todo) + sum(plan.others.values()))
     stored: dict[str, int] = {}
-    for batch in _batches(todo):
+    most = _BATCH_BYTES if split is None else _SPLIT_BATCH_BYTES
+    for batch in _batches(todo, most):
         _run_batch(batch, plan, source, target, options, progress, lines, split)
         stored.update((array.path, lines[array.path].bytes_written) for array in batch)
         state = target.checkpoint()
@@ -216,13 +230,13 @@ def _execute(
         report.bytes_written += line.bytes_written
 
 
-def _batches(arrays: list[ArrayPlan]) -> Iterator[list[ArrayPlan]]:
+def _batches(arrays: list[ArrayPlan], most: int) -> Iterator[list[ArrayPlan]]:
     """Arrays to copy come together, so that neighbours in an archive are copied in one go."""
     batch: list[ArrayPlan] = []
     size = 0
     for array in arrays:
         alone = array.translation.action is Action.REENCODE
-        if batch and (alone or size + array.size > _BATCH_BYTES or len(batch) >= _BATCH_ARRAYS):
+        if batch and (alone or size + array.size > most or len(batch) >= _BATCH_ARRAYS):
             yield batch
             batch, size = [], 0
         batch.append(array)
@@ -269,7 +283,10 @@ def _run_batch(
             for name in names:
                 keys[array.prefix + name] = root + array.prefix + name
             lines[array.path].bytes_written = array.size
-        (target.link if options.link else target.copy)(source, keys, progress.advance)
+        if options.link:
+            target.link(source, keys, progress.advance)
+        elif split is None or not split_copy(split, source, target, keys, progress.advance):
+            target.copy(source, keys, progress.advance)
     seconds = time.monotonic() - started
     total = sum(array.size for array in batch)
     for array in batch:

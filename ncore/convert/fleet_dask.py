@@ -1,15 +1,17 @@
 """Convert many stores on a Dask cluster (``pip install ncore[dask]``): one task a store.
 
-Of a huge array that must be encoded anew, the task hands shares to the other
-workers.
+Of a huge zarr the task hands shares to the other workers: of arrays that must be
+encoded anew, and of what is copied to a directory or prefix.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from typing import Any
 
 from ncore.convert.errors import FleetError
 from ncore.convert.fleet_task import FleetResult, FleetTask, run_task
+from ncore.convert.locations import absolute
 from ncore.convert.options import ConvertOptions
 
 # bazel: optional = ["distributed"]
@@ -43,7 +45,7 @@ def run_on_dask(
     with client:
         futures = {
             # Dask moves a task to another worker when its own dies; it is continued there.
-            client.submit(_run_task, task, options, retries, pure=False, retries=2): task
+            client.submit(_run_task, _absolute(task), options, retries, pure=False, retries=2): task
             for task in tasks
         }
         done = as_completed(list(futures), loop=client.loop)  # type: ignore[no-untyped-call]
@@ -55,7 +57,14 @@ def run_on_dask(
                 text = f"{type(error).__name__}: {error}"
                 result = FleetResult(task.source, task.target, "failed", text, size=task.size)
             future.release()
-            yield result
+            # As the user named them.
+            yield replace(result, source=task.source, target=task.target)
+
+
+def _absolute(task: FleetTask) -> FleetTask:
+    """The same for a worker that was started in another directory."""
+    target = absolute(task.target) if task.target else ""
+    return replace(task, source=absolute(task.source), target=target)
 
 
 def _run_task(task: FleetTask, options: ConvertOptions, retries: int) -> FleetResult:

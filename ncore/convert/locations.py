@@ -134,3 +134,10 @@ def open_target(
         return ObjectTarget(location, storage_options)
     except ItarError as error:
         raise TargetError(str(error)) from error
+
+
+def absolute(location: str) -> str:
+    """The same place for processes that work in another directory."""
+    if itar_location.is_remote(location):
+        return location
+    return str(Path(itar_location.local_path(location)).absolute())

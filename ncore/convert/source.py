@@ -1,5 +1,6 @@
 """Where a v2 hierarchy is read from: entries with sizes, and their bytes."""
 
+import copy
 import os
 from abc import ABC, abstractmethod
 from collections import deque
@@ -68,6 +69,10 @@ class Source(ABC):
                 for future, _ in waiting:
                     future.cancel()
 
+    def with_sizes(self, sizes: Mapping[str, int]) -> "Source":
+        """The same store, of which these entries are known, so that nothing is listed."""
+        return self
+
     @abstractmethod
     def identity(self) -> Any:
         """JSON values that change when the store does, for resuming."""
@@ -133,6 +138,11 @@ class DirectorySource(Source):
             return data
         finally:
             os.close(fd)
+
+    def with_sizes(self, sizes: Mapping[str, int]) -> "DirectorySource":
+        known = copy.copy(self)
+        known._entries = dict(sizes)
+        return known
 
     def identity(self) -> Any:
         return ["directory", os.path.realpath(self.path)]

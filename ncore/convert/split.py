@@ -1,27 +1,31 @@
-"""One huge array encoded by several processes or machines, share by share.
+"""One huge zarr encoded or copied by several processes or machines, share by share.
 
-What is handed out is small: where the source lies, and which blocks. Whoever
-gets it opens the source itself, and hands back encoded bytes, which one writer
-stores, so that any target can be written.
+What is handed out is small: where the source lies, and which blocks or keys.
+Whoever gets it opens the source itself. Encoded bytes are handed back to one
+writer, so that any target can be written. What is copied unchanged goes from the
+source to the target without a detour, where several can write there: directories
+and prefixes.
 """
 
 import functools
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ncore.convert.locations import open_source
+from ncore.convert.locations import open_source, open_target
 from ncore.convert.plan import ArrayPlan
 from ncore.convert.reencode import BlockEncoder, Encoded, in_order
 from ncore.convert.source import Source
 from ncore.convert.stored_chunks import Coords
+from ncore.convert.target import Target
 
 SHARE_BYTES = 32 << 20
 """Decoded size of what is handed out at once."""
 SHARES = 8
-"""An array of fewer shares is not worth the way."""
+"""What makes fewer shares is not worth the way."""
+SHARE_ENTRIES = 4096
 _UNDER_WAY = 64
 
 
@@ -41,11 +45,36 @@ class SourcePlace:
 
 
 @dataclass(frozen=True)
+class TargetPlace:
+    """How a worker finds the target.
+
+    Attributes:
+        location: as the user gave it.
+        storage_options: of a remote one.
+        jobs: threads.
+    """
+
+    location: str
+    storage_options: Mapping[str, Any] = field(default_factory=dict)
+    jobs: int = 4
+
+
+@dataclass(frozen=True)
 class Split:
     """Where shares go: to an executor that runs functions that can be pickled."""
 
     executor: Executor
     source: SourcePlace
+    target: TargetPlace | None = None
+
+
+@dataclass(frozen=True)
+class _CopyShare:
+    source: SourcePlace
+    target: TargetPlace
+    known: Any
+    keys: dict[str, str]
+    sizes: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -100,6 +129,63 @@ def split_reencode(
     most = max(1, min(_UNDER_WAY, memory // max(SHARE_BYTES, encoder.block_bytes)))
     for encoded in in_order(split.executor, _encode_share, shares(), most):
         yield from encoded
+
+
+def split_copy(
+    split: Split,
+    source: Source,
+    target: Target,
+    keys: Mapping[str, str],
+    progress: Callable[[int], None],
+) -> bool:
+    """Copy entries unchanged by the executor's workers.
+
+    Args:
+        split: where they are.
+        source: where the entries are.
+        target: where they go.
+        keys: key there → key in the source.
+        progress: told of bytes that are done.
+
+    Returns:
+        False where nothing was done: too little to copy, or a target with one writer.
+    """
+    sizes = source.entries()
+    size = sum(sizes[there] for there in keys.values())
+    worth = size >= SHARES * SHARE_BYTES or len(keys) >= SHARES * SHARE_ENTRIES
+    if split.target is None or not worth:
+        return False
+    known = target.hand_out(keys)
+    if known is None:
+        return False
+    place = split.target
+
+    def shares() -> Iterator[_CopyShare]:
+        some: dict[str, str] = {}
+        size = 0
+        for here, there in keys.items():
+            if some and (size + sizes[there] > SHARE_BYTES or len(some) >= SHARE_ENTRIES):
+                yield share(some)
+                some, size = {}, 0
+            some[here] = there
+            size += sizes[there]
+        yield share(some)
+
+    def share(some: dict[str, str]) -> _CopyShare:
+        known_sizes = {there: sizes[there] for there in some.values()}
+        return _CopyShare(split.source, place, known, some, known_sizes)
+
+    for size in in_order(split.executor, _copy_share, shares(), _UNDER_WAY):
+        progress(size)
+    return True
+
+
+def _copy_share(share: _CopyShare) -> int:
+    source = _opened(share.source).with_sizes(share.sizes)
+    place = share.target
+    target = open_target(place.location, place.jobs, place.storage_options)
+    target.copy_share(share.known, source, share.keys)
+    return sum(share.sizes.values())
 
 
 def _encode_share(share: _Share) -> list[Encoded]:

@@ -104,6 +104,31 @@ class Target(ABC):
             progress: told of bytes that are done.
         """
 
+    def hand_out(self, keys: Iterable[str]) -> Any:
+        """Prepare for others to copy entries, by `copy_share` of a target of the same place.
+
+        Args:
+            keys: of the entries.
+
+        Returns:
+            What they need to know, small and able to be pickled; None where only one
+            process can write, as into an archive.
+        """
+        return None
+
+    def copy_share(self, known: Any, source: Source, keys: Mapping[str, str]) -> None:
+        """Copy entries durably for the target that handed them out.
+
+        Nothing is seen of an entry before it is complete, by whichever of several
+        processes that were given the same ones.
+
+        Args:
+            known: what `hand_out` returned.
+            source: where the entries are.
+            keys: key here → key there.
+        """
+        raise NotImplementedError
+
     def link(
         self, source: Source, keys: Mapping[str, str], progress: Callable[[int], None]
     ) -> None:

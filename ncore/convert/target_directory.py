@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -41,6 +42,7 @@ class DirectoryTarget(Target):
         # A link is followed: what it leads to is replaced, not the link.
         self.path = Path(os.path.realpath(path))
         self.stage = self.path.with_name(f".{self.path.name}.ncore-converting")
+        self._shares = self.path.with_name(f".{self.path.name}.ncore-shares")
         self._old = self.path.with_name(f".{self.path.name}.ncore-replaced")
         self._journal = Journal(self.path.with_name(f".{self.path.name}.ncore-journal"))
         self._jobs = jobs
@@ -55,7 +57,12 @@ class DirectoryTarget(Target):
         return self.path.exists()
 
     def check_place(self, source: Source, overwrite: bool) -> str:
-        for path in (self.path, self.stage, self._old):  # what a run removes or renames
+        for path in (
+            self.path,
+            self.stage,
+            self._shares,
+            self._old,
+        ):  # what a run removes or renames
             check_apart(source, path, self.name)
         self.exists()
         return self._check_replaceable(overwrite, zarr_name(source))
@@ -104,6 +111,7 @@ class DirectoryTarget(Target):
         self._documents, self._consolidated = documents, consolidated
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._journal.acquire()
+        self._remove_shares()
         if state is None:
             self._journal.clear()
             if self.stage.exists():
@@ -139,6 +147,27 @@ class DirectoryTarget(Target):
         for size in copy_files(root, self._stage, keys, sizes, self._jobs, link=True):
             progress(size)
 
+    def hand_out(self, keys: Iterable[str]) -> bool:
+        for key in keys:
+            self._make_folder(key)
+        self._shares.mkdir(exist_ok=True)
+        return True
+
+    def copy_share(self, known: bool, source: Source, keys: Mapping[str, str]) -> None:
+        # What is copied here moves into the stage file by file. A worker that was given up,
+        # yet goes on, finds no folder of its own any more: it makes none, and renames nothing.
+        folder = self._shares / uuid.uuid4().hex
+        folder.mkdir()
+        self._stage = str(folder)
+        self._folders.add("")
+        numbers = {str(number): there for number, there in enumerate(keys.values())}
+        self.copy(source, numbers, lambda size: None)
+        sync_tree(folder)
+        for number, key in enumerate(keys):
+            (folder / str(number)).rename(self.stage / key)
+        sync_tree(self.stage)
+        folder.rmdir()
+
     def checkpoint(self) -> Any:
         sync_tree(self.stage)
         return {}
@@ -157,6 +186,7 @@ class DirectoryTarget(Target):
         return LocalStore(self.stage, read_only=True)
 
     def publish(self, overwrite: bool) -> None:
+        self._remove_shares()
         self._check_replaceable(overwrite)  # it may have appeared meanwhile
         if self.path.exists():
             with contextlib.suppress(FileNotFoundError):
@@ -169,6 +199,7 @@ class DirectoryTarget(Target):
             _remove(self._old)
 
     def discard(self) -> None:
+        self._remove_shares()
         if self.stage.exists():
             shutil.rmtree(self.stage)
         self._journal.remove()
@@ -192,6 +223,13 @@ class DirectoryTarget(Target):
         share = 1 if source.remote else _SHARE
         with ThreadPoolExecutor(max(self._jobs, _REQUESTS if source.remote else 1)) as pool:
             yield from pool.map(some, (items[i : i + share] for i in range(0, len(items), share)))
+
+    def _remove_shares(self) -> None:
+        """Remove what dead workers left, and what those would need that are not dead."""
+        if self._shares.exists():
+            gone = self._shares.with_name(f"{self._shares.name}-{uuid.uuid4().hex}")
+            self._shares.rename(gone)  # at once, so that none of them makes a folder meanwhile
+            shutil.rmtree(gone)
 
     def _make_folder(self, key: str) -> None:
         folder = key.rpartition("/")[0]
