@@ -802,6 +802,7 @@ def test_a_refused_frame_leaves_no_trace(tmp_path: Path) -> None:
         {"distance_m": -good["distance_m"]},
         {"distance_m": good["distance_m"][:, 1:]},
         {"intensity": good["intensity"] + 1},
+        {"intensity": -good["intensity"]},
         {"intensity": np.zeros_like(good["intensity"])},  # present where the distance is not
         {"frame_timestamps_us": good["frame_timestamps_us"][::-1]},
         {"frame_timestamps_us": good["frame_timestamps_us"].astype(np.int64)},
