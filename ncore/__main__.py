@@ -1,6 +1,6 @@
 """``python -m ncore``: the same as ``ncore``."""
 
-from ncore.cli.main import run
+from ncore.cli.entry import run
 
 if __name__ == "__main__":
     run()

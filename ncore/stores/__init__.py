@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ncore.stores.errors import StoreNotFoundError as StoreNotFoundError
     from ncore.stores.indexed_tar import IndexedTarStore as IndexedTarStore
     from ncore.stores.itar_filesystem import ItarFileSystem as ItarFileSystem
-    from ncore.stores.open_store import open_store as open_store
+    from ncore.stores.opening import open_store as open_store
     from ncore.stores.recovery import ZarrRecoveryReport as ZarrRecoveryReport
     from ncore.stores.recovery import recover_archive as recover_archive
     from ncore.stores.references import iter_references as iter_references
@@ -44,7 +44,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "ZarrRecoveryReport": "ncore.stores.recovery",
         "ItarFileSystem": "ncore.stores.itar_filesystem",
         "iter_references": "ncore.stores.references",
-        "open_store": "ncore.stores.open_store",
+        "open_store": "ncore.stores.opening",
         "write_references": "ncore.stores.references",
         "recover_archive": "ncore.stores.recovery",
     },

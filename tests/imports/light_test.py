@@ -6,10 +6,12 @@ Asserted by name, in a process of its own; how long it takes is a benchmark
 
 # bazel: deps = ["//ncore", "//ncore/cli:main", "//ncore/convert", "//ncore/data", "//ncore/itar"]
 # bazel: deps = ["//ncore/loaders", "//ncore/stores", "//ncore/transfer"]
-# bazel: deps = ["//ncore:errors", "//ncore/data_converter", "//ncore/select"]
+# bazel: deps = ["//ncore:errors", "//ncore/data_converter", "//ncore/select", "//ncore/data/v4"]
 
+import importlib
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -126,3 +128,12 @@ def test_help_imports_little(arguments):
     assert not found & forbidden
     if arguments[0] != "transfer":
         assert not found & {"asyncio", "ssl"}
+
+
+@pytest.mark.parametrize(
+    "package", ["convert", "data", "data.v4", "itar", "loaders", "select", "stores", "transfer"]
+)
+def test_no_module_hides_what_its_package_exports(package):
+    # Importing the module would set the package's attribute of that name.
+    face = importlib.import_module(f"ncore.{package}")
+    assert not {module.name for module in pkgutil.iter_modules(face.__path__)} & {*face.__all__}

@@ -51,7 +51,10 @@ def wheel(tmp_path_factory):
     (sdist,) = out.glob("*.tar.gz")
     assert sdist.name == f"ncore-{ncore.__version__}.tar.gz"
     with tarfile.open(sdist) as files:
-        assert f"ncore-{ncore.__version__}/tests/packaging/wheel_test.py" in files.getnames()
+        names = files.getnames()
+    # What the tests read beside the code.
+    for name in ("tests/packaging/wheel_test.py", ".ci/run", "MODULE.bazel", "README.md"):
+        assert f"ncore-{ncore.__version__}/{name}" in names
     (found,) = out.glob("*.whl")
     return found
 

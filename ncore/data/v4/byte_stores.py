@@ -288,7 +288,7 @@ class ZarrByteStore(OpenZarrByteStore):
     def _open(self) -> "Store":
         from zarr.core.sync import sync
 
-        from ncore.stores.open_store import open_store
+        from ncore.stores.opening import open_store
 
         store = open_store(self._location, "r", **self._options)
         sync(store._ensure_open())

@@ -13,7 +13,7 @@ from ncore.itar.errors import ItarNotFoundError
 from ncore.itar.testing.range_server import RangeServer
 from ncore.stores.errors import StoreLocationError, StoreNotFoundError
 from ncore.stores.indexed_tar import IndexedTarStore
-from ncore.stores.open_store import open_store
+from ncore.stores.opening import open_store
 
 
 def fill(store: Any) -> None:
