@@ -85,8 +85,10 @@ def _add_looking(add: Add) -> None:
     cat.add_argument("keys", metavar="KEY", nargs="+", help="as `ncore itar ls` shows them")
     tree = add(
         "tree",
-        "groups and arrays with shape, data type, chunks, codecs and sizes",
-        "ncore itar tree drive.zarr.itar\nncore itar tree --depth 2 drive.zarr.itar camera",
+        "groups and arrays with shape, data type, chunks, codecs and sizes; of a directory "
+        "or zip file of this machine, too",
+        "ncore itar tree drive.zarr.itar\nncore itar tree image.zarr\n"
+        "ncore itar tree --depth 2 drive.zarr.itar camera",
     )
     _add_archive(tree)
     tree.add_argument("path", metavar="PATH", nargs="?", default="", help="a node within")

@@ -24,13 +24,14 @@ from ncore.itar.repack import repack
 from ncore.itar.verify import verify
 from ncore.select.errors import SelectError
 from ncore.select.selection import ZarrSelection
-from ncore.stores.archive import describe, list_members, read_hierarchy
+from ncore.stores.archive import describe, list_members, read_hierarchy, read_unpacked_hierarchy
 from ncore.stores.decode import check_chunks
 from ncore.stores.errors import StoreLocationError
 from ncore.stores.indexed_tar import IndexedTarStore
 from ncore.stores.layout import read_layout
 from ncore.stores.layout_page import layout_page
 from ncore.stores.pack import pack
+from ncore.stores.pack_source import open_pack_source
 from ncore.stores.recovery import recover_archive
 from ncore.stores.references import (
     archive_url,
@@ -81,7 +82,7 @@ def _open(args: argparse.Namespace, **kwargs: Any) -> IndexedTarStore:
     if not is_remote(args.archive) and Path(local_path(args.archive)).is_dir():
         raise StoreLocationError(
             f"{args.archive}: not a file, so it is not an itar archive. It is a directory: "
-            "`ncore transfer ls` lists one, zarr.open_group(…).tree() shows its arrays, "
+            "`ncore transfer ls` lists one, `ncore itar tree` shows its arrays, "
             "`ncore itar pack` makes an archive of it"
         )
     return IndexedTarStore(args.archive, **kwargs, **_storage_options(args))
@@ -139,16 +140,34 @@ def do_cat(args: argparse.Namespace, out: Output) -> None:
 
 def do_tree(args: argparse.Namespace, out: Output) -> None:
     """Show the hierarchy."""
-    with _open(args) as store:
-        hierarchy = read_hierarchy(store)
+    if _is_unpacked(args.archive):
+        name = local_path(args.archive)
+        source = open_pack_source(name)
+        try:
+            hierarchy = read_unpacked_hierarchy(source)
+        finally:
+            source.close()
+        if not hierarchy.nodes:
+            raise StoreLocationError(f"{name}: holds no zarr")
+    else:
+        with _open(args) as store:
+            hierarchy, name = read_hierarchy(store), store.name
     path = args.path.strip("/")
     nodes = hierarchy.below(path)
     if path and not nodes:
-        raise ItarKeyError(f"{store.name}: no group or array at {path!r}")
+        raise ItarKeyError(f"{name}: no group or array at {path!r}")
     if out.as_json:
-        out.result({"archive": store.name, "nodes": [node.to_json() for node in nodes]})
+        out.result({"archive": name, "nodes": [node.to_json() for node in nodes]})
     else:
-        out.result(None, views.tree(hierarchy, path, store.name, args.depth))
+        out.result(None, views.tree(hierarchy, path, name, args.depth))
+
+
+def _is_unpacked(location: str) -> bool:
+    """Whether a zarr lies there as a directory or zip file."""
+    if is_remote(location):
+        return False
+    path = Path(local_path(location))
+    return path.is_dir() or (path.suffix in (".zip", ".ozx") and path.is_file())
 
 
 def _output(args: argparse.Namespace, place: str, *, directory: bool = False) -> Path:

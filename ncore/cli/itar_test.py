@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 import sys
 import warnings
 
@@ -332,10 +333,30 @@ def test_only_archives_are_replaced(here, run):
 
 def test_a_directory_is_no_archive(here, run):
     assert run("unpack", "a.zarr.itar", "x.zarr")[0] == 0
-    for command in ("info", "tree", "ls", "verify"):
+    for command in ("info", "ls", "verify"):
         code, _, error = run(command, "x.zarr")
         assert code == 1
         assert "`ncore transfer ls`" in error
+
+
+def test_the_tree_of_what_is_not_packed(here, run):
+    assert run("unpack", "a.zarr.itar", "x.zarr")[0] == 0
+    shutil.make_archive("x.zarr", "zip", "x.zarr")
+    packed = run("tree", "a.zarr.itar")[1]
+    for name in ("x.zarr", "x.zarr.zip"):
+        shown = run("tree", name)[1]
+        assert shown.splitlines()[1:] == packed.splitlines()[1:]
+        assert shown.startswith(name)
+        nodes = json.loads(run("tree", name, "--json")[1])["nodes"]
+        inside = json.loads(run("tree", "a.zarr.itar", "--json")[1])["nodes"]
+        stored = [(node["path"], node["stored_bytes"]) for node in nodes if node["path"]]
+        assert stored == [(node["path"], node["stored_bytes"]) for node in inside if node["path"]]
+        code, _, error = run("tree", name, "none")
+        assert (code, error) == (1, f"error: {name}: no group or array at 'none'\n")
+    (here / "empty").mkdir()
+    assert run("tree", "empty") == (1, "", "error: empty: holds no zarr\n")
+    (here / "x.zip").write_text("none")
+    assert "neither a directory nor a zip file" in run("tree", "x.zip")[2]
 
 
 def test_home(here, run, monkeypatch):

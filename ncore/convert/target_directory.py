@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from ncore.convert.source import DirectorySource, Source
 from ncore.convert.target import Target
 from ncore.convert.target_place import check_apart, check_replaceable, zarr_name
 from ncore.itar.durable import sync_file, sync_tree
+from ncore.itar.permissions import inherit_permissions
 from ncore.itar.safe_path import is_unsafe, path_problem, show_key
 from ncore.stores.documents import inline_consolidated
 from ncore.stores.replaceable import replaceable_directory
@@ -117,6 +119,9 @@ class DirectoryTarget(Target):
             if self.stage.exists():
                 shutil.rmtree(self.stage)
             self.stage.mkdir()
+            # From the start: what is private must not lie open until it is complete.
+            inherit_permissions(self.path, self.stage)
+            self.stage.chmod(self.stage.stat().st_mode | stat.S_IRWXU)
         return state is not None
 
     def write(self, key: str, data: bytes | memoryview) -> None:
@@ -189,6 +194,7 @@ class DirectoryTarget(Target):
         self._remove_shares()
         self._check_replaceable(overwrite)  # it may have appeared meanwhile
         if self.path.exists():
+            inherit_permissions(self.path, self.stage)
             with contextlib.suppress(FileNotFoundError):
                 shutil.rmtree(self._old)
             self.path.rename(self._old)

@@ -13,6 +13,7 @@ from ncore.stores.documents import ROOT_V3_CBOR
 from ncore.stores.hierarchy import Hierarchy
 from ncore.stores.indexed_tar import IndexedTarStore
 from ncore.stores.listing import children, prefix_range
+from ncore.stores.pack_source import PackSource
 
 
 @dataclass
@@ -91,6 +92,17 @@ def read_hierarchy(store: IndexedTarStore) -> Hierarchy:
         for key, data in zip(keys, store.read_many(keys), strict=True)
     }
     return Hierarchy(((entry.key, entry.size) for entry in entries(store.reader)), found)
+
+
+def read_unpacked_hierarchy(source: PackSource) -> Hierarchy:
+    """Return the hierarchy in a directory or zip file, from all of its metadata documents."""
+    sizes = source.sizes()
+    found = {
+        key: documents.parse_json(b"".join(source.pieces(key)))
+        for key in sorted(sizes)
+        if documents.is_document(key)
+    }
+    return Hierarchy(sizes.items(), found)
 
 
 def entries(reader: ItarReader) -> Iterator[Entry]:

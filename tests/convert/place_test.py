@@ -2,6 +2,7 @@
 
 import resource
 import shutil
+import stat
 import warnings
 from collections.abc import Callable
 from dataclasses import fields
@@ -17,6 +18,7 @@ from ncore.convert.errors import OptionError, SourceError, TargetExistsError
 from ncore.convert.in_place import convert_in_place
 from ncore.convert.options import Choices, ConvertOptions
 from ncore.convert.relayout import Layout
+from ncore.convert.target_directory import DirectoryTarget
 from ncore.convert.translate_array import TranslationOptions
 from ncore.itar.object_url import open_prefix
 from ncore.itar.testing.s3_server import moto_server, options
@@ -110,6 +112,22 @@ def test_a_zarr_is_replaced_and_a_dry_run_says_so(data: Path, target: str) -> No
     planned = convert("old.zarr", target, ConvertOptions(overwrite=True, dry_run=True))
     assert planned.replaces.startswith(("a zarr v3 directory", "an itar archive", "a zip file"))
     assert convert("old.zarr", target, OVER).replaces == planned.replaces
+
+
+def test_a_private_directory_stays_private(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    convert("old.zarr", "new.zarr")
+    Path("new.zarr").chmod(0o2700)
+    modes = []
+    copy = DirectoryTarget.copy
+
+    def looking(self: DirectoryTarget, *args: object) -> None:
+        modes.append(stat.S_IMODE(self.stage.stat().st_mode))
+        copy(self, *args)
+
+    monkeypatch.setattr(DirectoryTarget, "copy", looking)
+    convert("old.zarr", "new.zarr", overwrite=True)
+    assert modes == [0o2700]
+    assert stat.S_IMODE(Path("new.zarr").stat().st_mode) == 0o2700
 
 
 def test_a_link_is_followed(data: Path) -> None:
