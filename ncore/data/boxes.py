@@ -20,7 +20,7 @@ def bbox_pose(bbox: Array) -> npt.NDArray[np.float64]:
 
 
 def pose_bbox(pose: Array, dimensions: Array) -> npt.NDArray[np.float64]:
-    """Return the box ``(9,)`` of a pose ``(4, 4)`` and dimensions ``(3,)``."""
+    """Return the box, float64 ``(9,)``, of a pose ``(4, 4)`` and dimensions ``(3,)``, metres."""
     from scipy.spatial.transform import Rotation
 
     angles = Rotation.from_matrix(pose[:3, :3]).as_euler("xyz")
@@ -42,11 +42,11 @@ def is_within_3d_bboxes(pc: Array, bboxes: Array) -> npt.NDArray[np.bool_]:
     """Return which points lie in which boxes.
 
     Args:
-        pc: points, ``(N, 3)``.
-        bboxes: boxes, ``(M, 9)``.
+        pc: points, floating ``(N, 3)``, metres.
+        bboxes: boxes, floating ``(M, 9)``, in the same frame.
 
     Returns:
-        ``(N, M)``; points on a face lie inside.
+        bool ``(N, M)``; points on a face lie inside.
     """
     from scipy.spatial.transform import Rotation
 

@@ -84,13 +84,17 @@ class OpenCVFisheyeCameraModelParameters(CameraModelParameters):
         the first angle at which ``r`` stops to grow.
 
         Args:
-            resolution: width and height, pixels.
+            resolution: width and height, ``(2,)``, pixels.
             focal_length: ``(2,)``, pixels.
             principal_point: ``(2,)``, pixels.
-            radial_coeffs: ``k1 .. k4``, ``(4,)``.
+            radial_coeffs: ``k1 .. k4``, ``(4,)``; all of any numeric dtype, the
+                computation is in float64.
 
         Returns:
             Angle in radians.
+
+        Raises:
+            InvalidDataError: ``radial_coeffs`` has another shape.
         """
         size = np.asarray(resolution, dtype=np.float64)
         point = np.asarray(principal_point, dtype=np.float64)

@@ -144,7 +144,7 @@ class IdealPinholeCameraModelParameters(PinholeCameraModelParameters):
             source: any camera model; its external distortion is dropped.
             target_fov: ``None``: keep the paraxial focal length. A number: field of view
                 (radians) that the image shall at most have along either axis, keeping the
-                ratio of the focal lengths. Shape ``(2,)``: horizontal and vertical.
+                ratio of the focal lengths. Shape ``(2,)``, floating: horizontal and vertical.
 
         Raises:
             InvalidDataError: a field of view outside (0, pi), or of another shape.

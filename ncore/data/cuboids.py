@@ -53,7 +53,7 @@ class BBox3(DataClassJsonMixin):
 
     @classmethod
     def from_array(cls, array: npt.NDArray[Any]) -> Self:
-        """Return the box of an array of shape ``(9,)``: centroid, dim, rot.
+        """Return the box of an array of shape ``(9,)`` and any dtype: centroid, dim, rot.
 
         Raises:
             InvalidDataError: the array has another shape.

@@ -66,13 +66,21 @@ class HalfClosedInterval:
         return self.stop > self.start
 
     def intersection(self, other: "HalfClosedInterval") -> "HalfClosedInterval | None":
-        """Return what both intervals have in common, ``None`` if they do not overlap."""
+        """Return what both intervals have in common, ``None`` if they do not overlap.
+
+        Raises:
+            DataTypeError: the other is no interval (a ``TypeError``).
+        """
         if not self.overlaps(other):
             return None
         return HalfClosedInterval(max(self.start, other.start), min(self.stop, other.stop))
 
     def overlaps(self, other: "HalfClosedInterval") -> bool:
-        """Whether the intervals overlap (one that merely touches the other does not)."""
+        """Whether the intervals overlap (one that merely touches the other does not).
+
+        Raises:
+            DataTypeError: the other is no interval (a ``TypeError``).
+        """
         if not isinstance(other, HalfClosedInterval):
             raise DataTypeError(f"expected an interval, not {type(other).__name__}")
         return self.start < other.stop and other.start < self.stop
@@ -81,10 +89,13 @@ class HalfClosedInterval:
         """Return the indices of the samples that lie inside.
 
         Args:
-            sorted_samples: ascending values, shape ``(N,)``.
+            sorted_samples: ascending values, shape ``(N,)``, of any integer or floating dtype.
 
         Returns:
             The range of all indices ``i`` with ``start <= sorted_samples[i] < stop``.
+
+        Raises:
+            InvalidDataError: the samples have another shape.
         """
         samples = np.asarray(sorted_samples)
         check(samples.ndim == 1, f"samples must have shape (N,), not {samples.shape}")

@@ -23,7 +23,8 @@ class MotionCompensator:
 
         Args:
             xyz_s_reftime: where the sensor was at each ray's time, float32 ``(N, 3)``, metres.
-            xyz_e_reftime: the points, ``(N, 3)``, metres.
+            xyz_e_reftime: the points, ``(N, 3)``, metres, in the common dtype of float32 and
+                the points given.
             reference_frame_id: frame of both: the sensor's.
             reference_timestamp_us: time at which that frame is meant, microseconds.
             anchor_frame_id: frame in which the scene was assumed not to move.
@@ -48,11 +49,15 @@ class MotionCompensator:
 
         Args:
             sensor_id: frame id of the sensor.
-            T_sensor_rig: from sensor to rig, ``(4, 4)``.
-            T_rig_worlds: from rig to anchor, ``(M, 4, 4)``.
-            T_rig_worlds_timestamps_us: times of the latter, ``(M,)``, microseconds.
+            T_sensor_rig: from sensor to rig, floating ``(4, 4)``, metres.
+            T_rig_worlds: from rig to anchor, floating ``(M, 4, 4)``, metres, ``M >= 2``.
+            T_rig_worlds_timestamps_us: times of the latter, integers ``(M,)``, microseconds.
             anchor_frame_id: frame id of the anchor.
             rig_frame_id: frame id of the rig.
+
+        Raises:
+            InvalidDataError: wrong shapes, times that do not increase, or poses that are
+                no rigid transformations.
         """
         edge = PoseGraphInterpolator.Edge
         return MotionCompensator(
@@ -82,10 +87,11 @@ class MotionCompensator:
 
         Args:
             sensor_id: frame id of the sensor.
-            xyz_pointtime: points in the sensor frame at their own times, floating ``(N, 3)``.
-            timestamp_us: the points' times, integers ``(N,)``, within the frame.
-            frame_start_timestamp_us: start of the frame.
-            frame_end_timestamp_us: end of the frame.
+            xyz_pointtime: points in the sensor frame at their own times, floating ``(N, 3)``,
+                metres.
+            timestamp_us: the points' times, integers ``(N,)``, microseconds, within the frame.
+            frame_start_timestamp_us: start of the frame, microseconds.
+            frame_end_timestamp_us: end of the frame, microseconds.
             reference_timestamp_us: time within the frame to which to compensate; default:
                 its end.
             anchor_frame_id: frame in which the scene is assumed not to move.
@@ -128,10 +134,10 @@ class MotionCompensator:
 
         Args:
             sensor_id: frame id of the sensor.
-            xyz_reftime: points in the sensor frame of one time, floating ``(N, 3)``.
-            timestamp_us: the points' times, integers ``(N,)``, within the frame.
-            frame_start_timestamp_us: start of the frame.
-            frame_end_timestamp_us: end of the frame.
+            xyz_reftime: points in the sensor frame of one time, floating ``(N, 3)``, metres.
+            timestamp_us: the points' times, integers ``(N,)``, microseconds, within the frame.
+            frame_start_timestamp_us: start of the frame, microseconds.
+            frame_end_timestamp_us: end of the frame, microseconds.
             reference_timestamp_us: the one time; default: end of the frame.
             anchor_frame_id: frame in which the scene is assumed not to move.
 

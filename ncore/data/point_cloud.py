@@ -23,7 +23,7 @@ class PointCloud:
     Attributes are loaded, and points transformed, each time they are asked for.
 
     Args:
-        _xyz: points in the original frame, shape ``(N, 3)``.
+        _xyz: points in the original frame, floating, shape ``(N, 3)``.
         reference_frame_id: frame of reference of :attr:`xyz`.
         reference_frame_timestamp_us: time at which that frame is meant, microseconds.
         coordinate_unit: unit of the coordinates.
@@ -94,6 +94,9 @@ class PointCloud:
 
     def get_attribute(self, name: str) -> Array:
         """Return an attribute's values in the frame of reference, shape ``(N, ...)``.
+
+        In the dtype they were stored in; what was rotated, in the common dtype of values and
+        poses.
 
         Raises:
             UnknownNameError: no such attribute (a KeyError).

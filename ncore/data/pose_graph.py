@@ -44,8 +44,10 @@ class PoseGraphInterpolator:
             Args:
                 source_node: source frame.
                 target_node: target frame, another one.
-                T_source_target: ``(4, 4)`` if fixed, ``(N, 4, 4)`` with ``N >= 2`` if not.
-                timestamps_us: ``None`` if fixed, else ``(N,)``, strictly increasing.
+                T_source_target: ``(4, 4)`` if fixed, ``(N, 4, 4)`` with ``N >= 2`` if not,
+                    metres; floating, or it becomes float64.
+                timestamps_us: ``None`` if fixed, else integers ``(N,)``, strictly
+                    increasing, microseconds.
 
             Raises:
                 InvalidDataError: wrong shapes, timestamps that do not increase, or a
@@ -191,8 +193,8 @@ class PoseGraphInterpolator:
             timestamps_us: integer times, any shape ``(*batch,)``, microseconds.
 
         Returns:
-            ``T_source_target``, shape ``(*batch, 4, 4)``, in the common dtype of all poses
-            between the frames (float32 if source and target are the same).
+            ``T_source_target``, shape ``(*batch, 4, 4)``, metres, in the common dtype of all
+            poses between the frames (float32 if source and target are the same).
 
         Raises:
             UnknownNameError: a frame is not in the graph (a KeyError).

@@ -26,9 +26,9 @@ class PoseInterpolator:
         """Take the poses of a trajectory.
 
         Args:
-            poses: shape ``(N, 4, 4)``, ``N >= 2``; rotation parts that are not quite
-                orthonormal are replaced by the closest rotation.
-            timestamps: shape ``(N,)``, strictly increasing, microseconds.
+            poses: floating, shape ``(N, 4, 4)``, ``N >= 2``, metres; rotation parts that
+                are not quite orthonormal are replaced by the closest rotation.
+            timestamps: integers, shape ``(N,)``, strictly increasing, microseconds.
 
         Raises:
             InvalidDataError: wrong shapes, values that are not finite, a rotation part
@@ -55,12 +55,12 @@ class PoseInterpolator:
 
     @property
     def poses(self) -> Array:
-        """The poses given, shape ``(N, 4, 4)``."""
+        """The poses given, shape and dtype as they were: ``(N, 4, 4)``, floating."""
         return self._poses
 
     @property
     def timestamps(self) -> Array:
-        """The timestamps given, shape ``(N,)``, microseconds."""
+        """The timestamps given, integers in shape ``(N,)``, microseconds."""
         return self._timestamps
 
     def in_range(self, ts: Any) -> bool:

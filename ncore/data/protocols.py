@@ -53,19 +53,36 @@ class PointCloudsSourceProtocol(Protocol):
         ...
 
     def get_pc_generic_data_names(self, pc_index: int) -> list[str]:
-        """Return the names of a point cloud's additional arrays."""
+        """Return the names of a point cloud's additional arrays.
+
+        Raises:
+            IndexError: there is no such point cloud.
+        """
         ...
 
     def has_pc_generic_data(self, pc_index: int, name: str) -> bool:
-        """Whether a point cloud has an additional array of this name."""
+        """Whether a point cloud has an additional array of this name.
+
+        Raises:
+            IndexError: there is no such point cloud.
+        """
         ...
 
     def get_pc_generic_data(self, pc_index: int, name: str) -> npt.NDArray[Any]:
-        """Return an additional array of a point cloud, of any shape and dtype."""
+        """Return an additional array of a point cloud, of any shape and dtype.
+
+        Raises:
+            IndexError: there is no such point cloud.
+            KeyError: the point cloud has no such array.
+        """
         ...
 
     def get_pc_generic_meta_data(self, pc_index: int) -> dict[str, "JsonLike"]:
-        """Return a point cloud's additional metadata."""
+        """Return a point cloud's additional metadata.
+
+        Raises:
+            IndexError: there is no such point cloud.
+        """
         ...
 
     def get_pc_index_range(
@@ -94,7 +111,7 @@ class CameraLabelsProtocol(Protocol):
             ...
 
         def get_data(self) -> npt.NDArray[Any]:
-            """Read, decode and return the label, ``(H, W) + shape_suffix``."""
+            """Read and decode the label, ``(H, W) + shape_suffix`` in the schema's dtype."""
             ...
 
         def get_encoded_data(self) -> bytes | None:
@@ -122,7 +139,14 @@ class CameraLabelsProtocol(Protocol):
         ...
 
     def get_label(self, timestamp_us: int) -> CameraLabelHandleProtocol:
-        """Return the label of a time."""
+        """Return the label of a time.
+
+        Args:
+            timestamp_us: microseconds; exactly the time of a label.
+
+        Raises:
+            KeyError: there is no label of that time.
+        """
         ...
 
 
@@ -179,21 +203,38 @@ class SequenceLoaderProtocol(Protocol):
         ...
 
     def get_camera_sensor(self, sensor_id: str) -> CameraSensorProtocol:
-        """Return a camera."""
+        """Return a camera.
+
+        Raises:
+            ValueError: the sequence has no camera of that name.
+        """
         ...
 
     def get_lidar_sensor(self, sensor_id: str) -> LidarSensorProtocol:
-        """Return a lidar."""
+        """Return a lidar.
+
+        Raises:
+            ValueError: the sequence has no lidar of that name.
+        """
         ...
 
     def get_radar_sensor(self, sensor_id: str) -> RadarSensorProtocol:
-        """Return a radar."""
+        """Return a radar.
+
+        Raises:
+            ValueError: the sequence has no radar of that name.
+        """
         ...
 
     def get_cuboid_track_observations(
         self, timestamp_interval_us: "HalfClosedInterval | None" = None
     ) -> Generator["CuboidTrackObservation", None, None]:
-        """Yield the observed cuboids, of all times or those in an interval."""
+        """Yield the observed cuboids.
+
+        Args:
+            timestamp_interval_us: only those whose time lies inside, microseconds; ``None``
+                for all.
+        """
         ...
 
     @property
@@ -209,6 +250,9 @@ class SequenceLoaderProtocol(Protocol):
         Args:
             source_id: name of the source or sensor.
             return_index: which return of a sensor's rays.
+
+        Raises:
+            KeyError: the sequence has no such source.
         """
         ...
 
@@ -218,7 +262,11 @@ class SequenceLoaderProtocol(Protocol):
         ...
 
     def get_camera_labels(self, camera_label_id: str) -> CameraLabelsProtocol:
-        """Return a label layer."""
+        """Return a label layer.
+
+        Raises:
+            KeyError: the sequence has no such layer.
+        """
         ...
 
     def query_camera_labels(

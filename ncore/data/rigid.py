@@ -22,7 +22,7 @@ def se3_inverse(T: Array, unbatch: bool = True) -> Array:  # noqa: N803
     """Return the inverse of rigid transformations.
 
     Args:
-        T: shape ``(4, 4)`` or ``(N, 4, 4)``.
+        T: floating, shape ``(4, 4)`` or ``(N, 4, 4)``; the result has its dtype.
         unbatch: return shape ``(4, 4)`` rather than ``(1, 4, 4)`` for a single one.
     """
     transforms = T if T.ndim > 2 else T[None]
@@ -35,7 +35,10 @@ def se3_inverse(T: Array, unbatch: bool = True) -> Array:  # noqa: N803
 
 
 def so3_trans_2_se3(so3: Array, trans: Array) -> Array:
-    """Return transformations of rotations ``(..., 3, 3)`` and translations ``(..., 3)``."""
+    """Return transformations of rotations ``(..., 3, 3)`` and translations ``(..., 3)``.
+
+    They have shape ``(..., 4, 4)`` and the common dtype of both.
+    """
     T = np.zeros((*np.shape(so3)[:-2], 4, 4), dtype=np.result_type(so3, trans))  # noqa: N806
     T[..., :3, :3] = so3
     T[..., :3, 3] = trans

@@ -70,7 +70,9 @@ class SensorProtocol(Protocol):
 
     @property
     def T_sensor_rig(self) -> Array | None:  # noqa: N802
-        """From sensor to rig coordinates, ``(4, 4)``, if that never changes.
+        """From sensor to rig coordinates, ``(4, 4)``, metres, if that never changes.
+
+        In the common dtype of the poses between them, which are those of the pose graph.
 
         ``None`` if the pose graph does not know both frames, or if their relation changes
         over time: then ask for it at a time, with :meth:`get_frames_T_sensor_target`.
@@ -89,7 +91,22 @@ class SensorProtocol(Protocol):
         frame_indices: int | npt.NDArray[np.integer[Any]],
         frame_timepoint: FrameTimepoint | None = FrameTimepoint.END,
     ) -> Array:
-        """Return poses from another frame of reference to the sensor (see below)."""
+        """Return poses from another frame of reference to the sensor.
+
+        Args:
+            source_node: source frame of reference.
+            frame_indices: one index, or indices of shape ``(*batch,)``.
+            frame_timepoint: start or end of the sensor frames; ``None``: both.
+
+        Returns:
+            ``T_source_sensor``, ``(*batch, 4, 4)``, or ``(*batch, 2, 4, 4)`` for both times,
+            metres, in the common dtype of the poses.
+
+        Raises:
+            IndexRangeError: no frame has one of the indices (an ``IndexError``).
+            UnknownNameError: a frame of reference is not in the pose graph (a KeyError).
+            InvalidDataError: the pose graph does not cover one of the times.
+        """
         return self.get_frames_T_source_target(
             source_node, self.sensor_id, frame_indices, frame_timepoint
         )
@@ -100,7 +117,22 @@ class SensorProtocol(Protocol):
         frame_indices: int | npt.NDArray[np.integer[Any]],
         frame_timepoint: FrameTimepoint | None = FrameTimepoint.END,
     ) -> Array:
-        """Return poses from the sensor to another frame of reference (see below)."""
+        """Return poses from the sensor to another frame of reference.
+
+        Args:
+            target_node: target frame of reference.
+            frame_indices: one index, or indices of shape ``(*batch,)``.
+            frame_timepoint: start or end of the sensor frames; ``None``: both.
+
+        Returns:
+            ``T_sensor_target``, ``(*batch, 4, 4)``, or ``(*batch, 2, 4, 4)`` for both times,
+            metres, in the common dtype of the poses.
+
+        Raises:
+            IndexRangeError: no frame has one of the indices (an ``IndexError``).
+            UnknownNameError: a frame of reference is not in the pose graph (a KeyError).
+            InvalidDataError: the pose graph does not cover one of the times.
+        """
         return self.get_frames_T_source_target(
             self.sensor_id, target_node, frame_indices, frame_timepoint
         )
@@ -121,10 +153,11 @@ class SensorProtocol(Protocol):
             frame_timepoint: start or end of the sensor frames; ``None``: both.
 
         Returns:
-            ``T_source_target``, ``(*batch, 4, 4)``, or ``(*batch, 2, 4, 4)`` for both times.
+            ``T_source_target``, ``(*batch, 4, 4)``, or ``(*batch, 2, 4, 4)`` for both times,
+            with ``p_target = T @ p_source``, metres, in the common dtype of the poses.
 
         Raises:
-            IndexRangeError: no frame has one of the indices.
+            IndexRangeError: no frame has one of the indices (an ``IndexError``).
             UnknownNameError: a frame of reference is not in the pose graph (a KeyError).
             InvalidDataError: the pose graph does not cover one of the times.
         """
@@ -134,19 +167,36 @@ class SensorProtocol(Protocol):
         return self.pose_graph.evaluate_poses(source_node, target_node, times)
 
     def get_frame_generic_data_names(self, frame_index: int) -> list[str]:
-        """Return the names of a frame's additional arrays."""
+        """Return the names of a frame's additional arrays.
+
+        Raises:
+            IndexRangeError: no frame has this index (an ``IndexError``).
+        """
         ...
 
     def has_frame_generic_data(self, frame_index: int, name: str) -> bool:
-        """Whether a frame has an additional array of this name."""
+        """Whether a frame has an additional array of this name.
+
+        Raises:
+            IndexRangeError: no frame has this index (an ``IndexError``).
+        """
         ...
 
     def get_frame_generic_data(self, frame_index: int, name: str) -> Array:
-        """Return an additional array of a frame, of any shape and dtype."""
+        """Return an additional array of a frame, of any shape and dtype.
+
+        Raises:
+            IndexRangeError: no frame has this index (an ``IndexError``).
+            KeyError: the frame has no such array.
+        """
         ...
 
     def get_frame_generic_meta_data(self, frame_index: int) -> dict[str, "JsonLike"]:
-        """Return a frame's additional metadata."""
+        """Return a frame's additional metadata.
+
+        Raises:
+            IndexRangeError: no frame has this index (an ``IndexError``).
+        """
         ...
 
     def get_frame_index_range(
@@ -249,15 +299,29 @@ class CameraSensorProtocol(SensorProtocol, Protocol):
         ...
 
     def get_frame_data(self, frame_index: int) -> "EncodedImageData":
-        """Return a frame's image as the bytes of its file."""
+        """Return a frame's image as the bytes of its file.
+
+        Raises:
+            IndexRangeError: no frame has this index (an ``IndexError``).
+        """
         return self.get_frame_handle(frame_index).get_data()
 
     def get_frame_image(self, frame_index: int) -> "PILImage.Image":
-        """Return a frame's image; PIL decodes pixels at first use."""
+        """Return a frame's image; PIL decodes pixels at first use.
+
+        Raises:
+            IndexRangeError: no frame has this index (an ``IndexError``).
+            PIL.UnidentifiedImageError: the bytes are no image of the stored format.
+        """
         return self.get_frame_data(frame_index).get_decoded_image()
 
     def get_frame_image_array(self, frame_index: int) -> npt.NDArray[np.uint8]:
-        """Return a frame's image as array, ``(H, W, 3)`` or ``(H, W)``, mostly uint8."""
+        """Return a frame's image as array, ``(H, W, 3)`` or ``(H, W)``, mostly uint8.
+
+        Raises:
+            IndexRangeError: no frame has this index (an ``IndexError``).
+            PIL.UnidentifiedImageError: the bytes are no image of the stored format.
+        """
         return np.asarray(self.get_frame_image(frame_index))
 
 
@@ -284,31 +348,57 @@ class RayBundleSensorProtocol(SensorProtocol, Protocol):
         xyz_m_end: npt.NDArray[np.float32]
 
     def get_frame_ray_bundle_count(self, frame_index: int) -> int:
-        """Return the number of rays ``N`` of a frame."""
+        """Return the number of rays ``N`` of a frame.
+
+        Raises:
+            IndexRangeError: no frame has this index (an ``IndexError``).
+        """
         ...
 
     def get_frame_ray_bundle_direction(self, frame_index: int) -> npt.NDArray[np.float32]:
-        """Return the rays' unit directions at their own times, float32 ``(N, 3)``."""
+        """Return the rays' unit directions, float32 ``(N, 3)``.
+
+        They lie in the sensor's frame of reference at each ray's own time.
+
+        Raises:
+            IndexRangeError: no frame has this index (an ``IndexError``).
+        """
         ...
 
     def get_frame_ray_bundle_timestamp_us(self, frame_index: int) -> npt.NDArray[np.uint64]:
-        """Return the rays' times, uint64 ``(N,)``, microseconds."""
+        """Return the rays' times, uint64 ``(N,)``, microseconds.
+
+        Raises:
+            IndexRangeError: no frame has this index (an ``IndexError``).
+        """
         ...
 
     def get_frame_ray_bundle_return_count(self, frame_index: int) -> int:
-        """Return how many returns per ray a frame holds."""
+        """Return how many returns per ray a frame holds.
+
+        Raises:
+            IndexRangeError: no frame has this index (an ``IndexError``).
+        """
         ...
 
     def get_frame_ray_bundle_return_distance_m(
         self, frame_index: int, return_index: int = 0
     ) -> npt.NDArray[np.float32]:
-        """Return the distances of one return, float32 ``(N,)``, metres, NaN where absent."""
+        """Return the distances of one return, float32 ``(N,)``, metres, NaN where absent.
+
+        Raises:
+            IndexError: there is no such frame or return.
+        """
         ...
 
     def get_frame_ray_bundle_return_valid_mask(
         self, frame_index: int, return_index: int = 0
     ) -> npt.NDArray[np.bool_]:
-        """Return which rays have this return, bool ``(N,)``."""
+        """Return which rays have this return, bool ``(N,)``.
+
+        Raises:
+            IndexError: there is no such frame or return.
+        """
         ...
 
     def get_frame_point_cloud(
@@ -326,6 +416,11 @@ class RayBundleSensorProtocol(SensorProtocol, Protocol):
                 that the world stands still.
             with_start_points: return where the rays start, too.
             return_index: which return.
+
+        Raises:
+            IndexError: there is no such frame or return.
+            InvalidDataError: the poses do not cover the frame's time.
+            UnknownNameError: the pose graph does not know the sensor, or no ``"world"``.
         """
         ...
 
@@ -340,13 +435,21 @@ class LidarSensorProtocol(RayBundleSensorProtocol, Protocol):
         ...
 
     def get_frame_ray_bundle_model_element(self, frame_index: int) -> npt.NDArray[np.uint16] | None:
-        """Return row and column of each ray in the lidar model, uint16 ``(N, 2)``, if known."""
+        """Return row and column of each ray in the lidar model, uint16 ``(N, 2)``, if known.
+
+        Raises:
+            IndexRangeError: no frame has this index (an ``IndexError``).
+        """
         ...
 
     def get_frame_ray_bundle_return_intensity(
         self, frame_index: int, return_index: int = 0
     ) -> npt.NDArray[np.float32]:
-        """Return the intensities of one return, float32 ``(N,)`` in [0, 1], NaN where absent."""
+        """Return the intensities of one return, float32 ``(N,)`` in [0, 1], NaN where absent.
+
+        Raises:
+            IndexError: there is no such frame or return.
+        """
         ...
 
 

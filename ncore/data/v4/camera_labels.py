@@ -37,6 +37,9 @@ class CameraLabelsComponent:
             component_group: the instance's group.
             sequence_timestamp_interval_us: the sequence's time range in microseconds.
             descriptor: what the labels are and how they are stored.
+
+        Raises:
+            InvalidDataError: the descriptor is none.
         """
 
         @staticmethod

@@ -95,23 +95,36 @@ class Sensor(SensorProtocol, Generic[ReaderT]):
         self._pose_graph_source = pose_graph
 
     def get_frame_generic_data_names(self, frame_index: int) -> list[str]:
-        """Names of the frame's generic data, sorted."""
+        """Names of the frame's generic data, sorted.
+
+        Raises:
+            IndexRangeError: there is no such frame (an ``IndexError``).
+        """
         return self._reader.get_frame_generic_data_names(self._frame_id(frame_index))
 
     def has_frame_generic_data(self, frame_index: int, name: str) -> bool:
-        """Whether the frame has generic data ``name``."""
+        """Whether the frame has generic data ``name``.
+
+        Raises:
+            IndexRangeError: there is no such frame (an ``IndexError``).
+        """
         return self._reader.has_frame_generic_data(self._frame_id(frame_index), name)
 
     def get_frame_generic_data(self, frame_index: int, name: str) -> npt.NDArray[Any]:
         """The frame's generic data ``name``, in its stored shape and dtype.
 
         Raises:
+            IndexRangeError: there is no such frame (an ``IndexError``).
             ComponentNotFoundError: there is none (a ``KeyError``).
         """
         return self._reader.get_frame_generic_data(self._frame_id(frame_index), name)
 
     def get_frame_generic_meta_data(self, frame_index: int) -> dict[str, Any]:
-        """The frame's JSON metadata; a copy."""
+        """The frame's JSON metadata; a copy.
+
+        Raises:
+            IndexRangeError: there is no such frame (an ``IndexError``).
+        """
         return self._reader.get_frame_generic_meta_data(self._frame_id(frame_index))
 
 
@@ -165,7 +178,11 @@ class CameraSensor(Sensor[CameraSensorComponent.Reader], CameraSensorProtocol):
     def get_frame_handle(
         self, frame_index: int
     ) -> CameraSensorProtocol.EncodedImageDataHandleProtocol:
-        """A handle to the frame's image, which is read when it is asked for."""
+        """A handle to the frame's image, which is read when it is asked for.
+
+        Raises:
+            IndexRangeError: there is no such frame (an ``IndexError``).
+        """
         return self._reader.get_frame_handle(self._frame_id(frame_index))
 
 
@@ -186,19 +203,35 @@ class RayBundleSensor(Sensor[RayReaderT], RayBundleSensorProtocol):
         return self._reader
 
     def get_frame_ray_bundle_count(self, frame_index: int) -> int:
-        """N, the frame's number of rays, possibly 0."""
+        """N, the frame's number of rays, possibly 0.
+
+        Raises:
+            IndexRangeError: there is no such frame (an ``IndexError``).
+        """
         return self._reader.get_frame_ray_bundle_count(self._frame_id(frame_index))
 
     def get_frame_ray_bundle_return_count(self, frame_index: int) -> int:
-        """R, the number of returns a ray can have, possibly 0."""
+        """R, the number of returns a ray can have, possibly 0.
+
+        Raises:
+            IndexRangeError: there is no such frame (an ``IndexError``).
+        """
         return self._reader.get_frame_ray_bundle_return_count(self._frame_id(frame_index))
 
     def get_frame_ray_bundle_direction(self, frame_index: int) -> npt.NDArray[np.float32]:
-        """(N, 3) float32 unit vectors in the sensor's frame at the time of each ray."""
+        """(N, 3) float32 unit vectors in the sensor's frame at the time of each ray.
+
+        Raises:
+            IndexRangeError: there is no such frame (an ``IndexError``).
+        """
         return self._reader.get_frame_ray_bundle_data(self._frame_id(frame_index), "direction")
 
     def get_frame_ray_bundle_timestamp_us(self, frame_index: int) -> npt.NDArray[np.uint64]:
-        """(N,) uint64 time of each ray in microseconds."""
+        """(N,) uint64 time of each ray in microseconds.
+
+        Raises:
+            IndexRangeError: there is no such frame (an ``IndexError``).
+        """
         return self._reader.get_frame_ray_bundle_data(self._frame_id(frame_index), "timestamp_us")
 
     def get_frame_ray_bundle_return_distance_m(
@@ -207,6 +240,7 @@ class RayBundleSensor(Sensor[RayReaderT], RayBundleSensorProtocol):
         """(N,) float32 metres to one return of each ray, NaN where it is absent.
 
         Raises:
+            IndexRangeError: there is no such frame (an ``IndexError``).
             IndexError: there is no such return.
         """
         return self._reader.get_frame_ray_bundle_return_data(
@@ -219,6 +253,7 @@ class RayBundleSensor(Sensor[RayReaderT], RayBundleSensorProtocol):
         """(N,) bool, whether one return of each ray is there.
 
         Raises:
+            IndexRangeError: there is no such frame (an ``IndexError``).
             IndexError: there is no such return.
         """
         mask = self._reader.get_frame_ray_bundle_return_valid_mask(self._frame_id(frame_index))
@@ -252,6 +287,7 @@ class RayBundleSensor(Sensor[RayReaderT], RayBundleSensorProtocol):
             None) and ``xyz_m_end`` ((N, 3) float32 metres, NaN where the return is absent).
 
         Raises:
+            IndexRangeError: there is no such frame (an ``IndexError``).
             IndexError: there is no such return.
             InvalidDataError: the poses do not cover the frame's time.
             UnknownNameError: the pose graph does not know the sensor, or no ``"world"``.
@@ -318,7 +354,11 @@ class LidarSensor(RayBundleSensor[LidarSensorComponent.Reader], LidarSensorProto
         return self._model_parameters
 
     def get_frame_ray_bundle_model_element(self, frame_index: int) -> npt.NDArray[np.uint16] | None:
-        """(N, 2) uint16 row and column of each ray in the lidar's model, if stored."""
+        """(N, 2) uint16 row and column of each ray in the lidar's model, if stored.
+
+        Raises:
+            IndexRangeError: there is no such frame (an ``IndexError``).
+        """
         frame_id = self._frame_id(frame_index)
         if not self._reader.has_frame_ray_bundle_data(frame_id, "model_element"):
             return None
@@ -330,6 +370,7 @@ class LidarSensor(RayBundleSensor[LidarSensorComponent.Reader], LidarSensorProto
         """(N,) float32 in [0, 1] of one return of each ray, NaN where it is absent.
 
         Raises:
+            IndexRangeError: there is no such frame (an ``IndexError``).
             IndexError: there is no such return.
         """
         return self._reader.get_frame_ray_bundle_return_data(

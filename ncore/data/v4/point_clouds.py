@@ -101,6 +101,9 @@ class PointCloudsComponent:
             sequence_timestamp_interval_us: the sequence's time range in microseconds.
             coordinate_unit: unit of all coordinates.
             attribute_schemas: form of the attributes that every cloud has, by name.
+
+        Raises:
+            InvalidDataError: no such unit or schema, or a name that no attribute can have.
         """
 
         @staticmethod

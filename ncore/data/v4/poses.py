@@ -224,7 +224,14 @@ class PosesComponent:
         def get_static_poses(
             self,
         ) -> Generator[tuple[tuple[str, str], npt.NDArray[np.floating[Any]]], None, None]:
-            """Yield ``((source, target), T)`` for each static pose, T (4, 4)."""
+            """Yield ``((source, target), T)`` for each static pose.
+
+            T is (4, 4), metres, in the stored dtype.
+
+            Raises:
+                SequenceFormatError: an attribute is no pose, or names no two frames (then
+                    a ``ValueError`` as well).
+            """
             for pair in self._static:
                 yield pair, self.get_static_pose(*pair)
 
@@ -237,7 +244,12 @@ class PosesComponent:
         ]:
             """Yield ``((source, target), (T, timestamps_us))`` for each dynamic pose.
 
-            T is (N, 4, 4), timestamps_us (N,) uint64.
+            T is (N, 4, 4), metres, in the stored dtype; timestamps_us is (N,) uint64,
+            microseconds.
+
+            Raises:
+                SequenceFormatError: an attribute is no pose, or names no two frames (then
+                    a ``ValueError`` as well).
             """
             for pair in self._dynamic:
                 yield pair, self.get_dynamic_pose(*pair)
