@@ -7,6 +7,7 @@ from typing import Any
 
 from ncore.convert.errors import SourceError
 from ncore.convert.source import Source
+from ncore.itar.digest import crc32c
 from ncore.itar.errors import ItarError
 from ncore.itar.reader import ItarReader
 from ncore.itar.source import ByteSource, FileSource
@@ -46,7 +47,15 @@ class ItarSource(Source):
         return self._entries
 
     def read(self, key: str) -> bytes | memoryview:
-        return self.reader.view(key) if self.local else self.reader.read(key)
+        data = self.reader.view(key) if self.local else self.reader.read(key)
+        expected = self.reader.entry(key).crc32c
+        # Both sides of a comparison would read the same damage as the same value.
+        if expected is not None and crc32c(data) != expected:
+            raise SourceError(
+                f"{self.name}: {key!r}: its bytes are not those that its checksum stands for; "
+                "`ncore itar verify` names all such"
+            )
+        return data
 
     def identity(self) -> Any:
         source = self.reader.source

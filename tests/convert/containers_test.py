@@ -14,8 +14,10 @@ import zarr
 
 from ncore.convert.conversion import convert
 from ncore.convert.errors import SourceError
+from ncore.convert.in_place import convert_in_place
 from ncore.convert.options import ConvertOptions
 from ncore.stores.indexed_tar import IndexedTarStore
+from ncore.stores.pack import pack
 from tests.convert import killed
 
 # bazel: data = ["testdata/**"]
@@ -158,3 +160,34 @@ def test_sample(tmp_path: Path) -> None:
         str(tmp_path / "d.zarr"), str(tmp_path / "n.zarr"), ConvertOptions(verify="sample")
     )
     assert {line.verified for line in report.arrays} == {"sample"}
+
+
+@pytest.mark.parametrize("name", ["a.zarr.itar", "z.zarr.zip"])
+def test_damage_in_an_archive_is_not_taken_for_a_value(name: str, tmp_path: Path) -> None:
+    """Both sides of a comparison would read the same wrong value, and the old one be deleted."""
+    values = np.arange(100, 200, dtype="u1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        root = zarr.open_group(tmp_path / "old.zarr", mode="w", zarr_format=2)
+        root.create_array("a", data=values, chunks=(50,), compressors=None)
+    path = tmp_path / name
+    if path.suffix == ".itar":
+        pack(tmp_path / "old.zarr", path)
+    else:
+        with zipfile.ZipFile(path, "w") as archive:  # stored, not deflated
+            for file in sorted((tmp_path / "old.zarr").rglob("*")):
+                archive.write(file, file.relative_to(tmp_path / "old.zarr"))
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(bytes(range(100, 150)), b"d!" + bytes(range(102, 150))))
+    damage = pytest.raises(SourceError, match="'a/0': its bytes are not those that its checksum")
+    for target in CONTAINERS:
+        with damage:
+            convert(path, tmp_path / f"new-{target}")
+    with damage:
+        convert(path, tmp_path / "new.zarr", compressor="zstd", verify="none")
+    if path.suffix == ".itar":
+        before = path.read_bytes()
+        with damage:
+            convert_in_place(path)
+        assert path.read_bytes() == before
+    assert {file.name for file in tmp_path.iterdir()} == {name, "old.zarr"}
