@@ -59,9 +59,13 @@ class RangeLister:
         return found[0] if found and found[0].key.startswith(prefix) else None
 
     async def _range(
-        self, prefix: str, low: str, high: str | None
+        self, prefix: str, low: str, high: str | None, ahead: int = _PAGES_AHEAD
     ) -> AsyncIterator[Sequence[Entry]]:
-        """Yield pages of the keys in ``(low, high]`` that start with ``prefix``."""
+        """Yield pages of the keys in ``(low, high]`` that start with ``prefix``.
+
+        Parts of it fetch ``ahead`` pages while they wait for their turn, parts of parts half as
+        many: so what is held is bounded by twice the first, however often ranges are split.
+        """
         for _ in range(_PAGES_BEFORE_SPLIT if high is None else _PAGES_BEFORE_SPLIT_AGAIN):
             page, more = await self._ask(prefix, low, self._page)
             last = page[-1].key if page else ""
@@ -84,12 +88,13 @@ class RangeLister:
             low = last
         bounds = await self._bounds(prefix, low, high)
         ranges = zip([low, *bounds], [*bounds, high], strict=True)
-        parts = [lambda a=a, b=b: self._range(prefix, a, b) for a, b in ranges]
+        deeper = max(1, ahead // 2)
+        parts = [lambda a=a, b=b: self._range(prefix, a, b, deeper) for a, b in ranges]
         if len(parts) == 1:
             async for page in parts[0]():
                 yield page
             return
-        async for page in read_ahead(parts, _REQUESTS_AT_ONCE, _PAGES_AHEAD):
+        async for page in read_ahead(parts, _REQUESTS_AT_ONCE, ahead):
             yield page
 
     async def _bounds(self, prefix: str, low: str, high: str | None) -> list[str]:
