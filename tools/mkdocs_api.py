@@ -29,6 +29,8 @@ _FACES = (
     "ncore.data.v4.errors",
 )
 
+_UNTOLD = {"DataClassJsonMixin", "ResolvableEnum"}
+
 _LINE = re.compile(r"^\[api ([\w.]+)\]$", re.MULTILINE)
 _ROLE = re.compile(
     r":(?:attr|class|data|exc|func|meth|mod):<code>([^<]*?)(?:\s*&lt;([^<]*?)&gt;)?</code>"
@@ -102,13 +104,34 @@ def reference(package: str) -> str:
         home = getattr(value, "__module__", "")
         if isinstance(value, type) or callable(value):
             if home.startswith("ncore."):
-                lines.append(f"::: {home}.{name}")
-                if isinstance(value, type) and issubclass(value, Enum):
-                    # The names of its members say enough.
-                    lines[-1] += "\n    options: { show_if_no_docstring: true }"
+                lines.append(f"::: {home}.{name}{_options(value)}")
         else:
             lines.append(f"## `{name}`\n\nA constant or alias of `{package}`.")
     return "\n\n".join(lines)
+
+
+def _options(value: Any) -> str:
+    options = []
+    if isinstance(value, type) and issubclass(value, Enum):
+        options.append("show_if_no_docstring: true")  # the names of its members say enough
+    if isinstance(value, type) and (inherited := sorted(_inherited(value))):
+        options.append(f"inherited_members: [{', '.join(inherited)}]")
+    return f"\n    options: {{ {', '.join(options)} }}" if options else ""
+
+
+def _inherited(value: type) -> set[str]:
+    """Return what a class, and the classes inside it, have of bases that no page describes.
+
+    The JSON methods of the data types are left out: one page tells of them for all.
+    """
+    names: set[str] = set()
+    for base in value.__mro__[1:]:
+        if base.__module__.startswith("ncore.") and base.__name__ not in _UNTOLD | {*_homes()}:
+            names |= {name for name in vars(base) if not name.startswith("_")}
+    for inner in vars(value).values():
+        if isinstance(inner, type) and inner.__qualname__.startswith(f"{value.__qualname__}."):
+            names |= _inherited(inner)
+    return names
 
 
 def _exported(face: ModuleType) -> list[str]:

@@ -71,3 +71,13 @@ def test_options_are_marked_and_long_names_in_tables_have_seams():
 
 def test_fields_without_a_default_are_required():
     assert on_page_content("<td>\n<code>...</code>\n</td>") == "<td>\n<em>required</em>\n</td>"
+
+
+def test_what_an_unexported_base_gives_a_class_is_shown_with_it():
+    stores = on_page_markdown("[api ncore.stores]")
+    _, _, options = stores.partition("::: ncore.stores.indexed_tar.IndexedTarStore\n")
+    shown = options.splitlines()[0]
+    assert "inherited_members: [" in shown
+    assert " view," in shown
+    assert "inherited_members" not in on_page_markdown("[api ncore.loaders]")
+    assert "to_json" not in on_page_markdown("[api ncore.data]")
