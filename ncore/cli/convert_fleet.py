@@ -124,7 +124,10 @@ def _render(results: list[FleetResult], dry_run: bool) -> Text:
     arrays = sum(len(result.report.get("arrays", [])) for result in results)
     count = {status: _count(results, status) for status in _STATUSES}
     v3 = f"{count['v3']} are zarr v3, " if count["v3"] else ""
-    return Text(
+    shown = Text()
+    for line in _hints(results):
+        shown.append(printable(f"hint: {line}") + "\n", style="cyan")
+    return shown.append(
         printable(
             f"{count['converted']} of {len(results)} zarrs "
             f"{'would be ' if dry_run else ''}converted ({arrays} arrays, {human_size(size)}), "
@@ -132,3 +135,14 @@ def _render(results: list[FleetResult], dry_run: bool) -> Text:
         ),
         style="bold",
     )
+
+
+def _hints(results: list[FleetResult]) -> list[str]:
+    """What else could be asked for: each kind once, of the first zarr that it is about."""
+    alike: dict[str, list[str]] = {}
+    for result in results:
+        for hint in result.report.get("hints", []):
+            # Hints name nodes in brackets; what is left tells one kind from another.
+            alike.setdefault(hint.partition(" (")[0], []).append(f"{result.source}: {hint}")
+    more = [f" (and {len(lines) - 1} more zarrs)" if lines[1:] else "" for lines in alike.values()]
+    return [lines[0] + rest for lines, rest in zip(alike.values(), more, strict=True)]

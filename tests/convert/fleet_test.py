@@ -176,6 +176,23 @@ def test_a_fleet_in_place_twice(tmp_path: Path, capsys, monkeypatch) -> None:
     assert "1 of 3 zarrs converted (1 arrays, 224 B), 2 there already" in capsys.readouterr().out
 
 
+def test_a_fleet_is_offered_ome_too(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        _old(tmp_path / "in" / f"{name}.zarr")
+        path = tmp_path / "in" / f"{name}.zarr" / ".zattrs"
+        path.write_text(json.dumps({"bioformats2raw.layout": 3}))
+    _old(tmp_path / "in" / "c.zarr")
+    assert _run("--recursive", "in", "--to", "out", "--jobs", "1") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("hint: in/a.zarr: OME-Zarr 0.4 metadata found (/)")
+    assert lines[0].endswith("say --ome (and 1 more zarrs)")
+    assert lines[1].startswith("3 of 3 zarrs converted")
+    assert _run("--recursive", "in", "--to", "out", "--jobs", "1", "--ome", "--overwrite") == 0
+    assert "hint" not in capsys.readouterr().out
+    assert "ome" in zarr.open_group("out/b.zarr", mode="r").attrs
+
+
 def _suicidal(task: FleetTask, options: ConvertOptions, retries: int) -> FleetResult:
     marker = Path(task.source + ".died")
     if task.source.endswith(("r2.zarr.itar", "r3.zarr.itar")) and not marker.exists():
