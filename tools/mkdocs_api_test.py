@@ -79,5 +79,5 @@ def test_what_an_unexported_base_gives_a_class_is_shown_with_it():
     shown = options.splitlines()[0]
     assert "inherited_members: [" in shown
     assert " view," in shown
-    assert "inherited_members" not in on_page_markdown("[api ncore.loaders]")
+    assert "inherited_members" not in on_page_markdown("[api ncore.select]")
     assert "to_json" not in on_page_markdown("[api ncore.data]")

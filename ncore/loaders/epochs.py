@@ -179,13 +179,3 @@ def is_count(value: Any) -> TypeGuard[int]:
         return not isinstance(value, bool) and operator.index(value) >= 0
     except TypeError:
         return False
-
-
-def done_of(sampler: EpochSampler, done: tuple[int, int] | None) -> int | None:
-    """Return how many samples of the sampler's epoch were handed out, if it is under way.
-
-    Args:
-        sampler: may have been set to another epoch since an iteration was left.
-        done: epoch and samples done of the last iteration, if it did not come to its end.
-    """
-    return done[1] if done is not None and done[0] == sampler.epoch else None

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
-from ncore.loaders.epochs import EpochSampler, done_of
+from ncore.loaders.epoch_loader import EpochLoader
+from ncore.loaders.epochs import EpochSampler
 from ncore.loaders.errors import LoaderArgumentError
 
 
@@ -17,7 +18,7 @@ class MapSource(Protocol):
     def __getitems__(self, indices: Sequence[int]) -> list[Any]: ...
 
 
-class PrefetchLoader:
+class PrefetchLoader(EpochLoader[Any]):
     """Iterates over an epoch of a source; iterate again for the next.
 
     Reading waits for disks and networks and decoders mostly release the interpreter,
@@ -57,15 +58,13 @@ class PrefetchLoader:
                 f"batch_size {batch_size} and threads {threads} must be at least 1, "
                 f"prefetch {prefetch} at least 0"
             )
-        self.sampler = EpochSampler(len(source), shuffle=False) if sampler is None else sampler
+        super().__init__(EpochSampler(len(source), shuffle=False) if sampler is None else sampler)
         self._source = source
         self._batch_size = batch_size
         self._drop_last = drop_last
         self._collate = collate
         self._prefetch = prefetch
         self._threads = threads
-        # The epoch under way, and how many of its samples were handed out.
-        self._done: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         size = "single samples" if self._batch_size is None else f"batches of {self._batch_size}"
@@ -74,43 +73,15 @@ class PrefetchLoader:
             f"prefetch {self._prefetch}, {self._threads} threads)"
         )
 
-    @property
-    def epoch(self) -> int:
-        """The epoch under way, or the next."""
-        return self.sampler.epoch
-
     def __len__(self) -> int:
         """Return how many batches the next iteration hands out."""
         size = self._batch_size or 1
         return len(self.sampler) // size if self._drop_last else -(-len(self.sampler) // size)
 
     def __iter__(self) -> Iterator[Any]:
-        sampler = self.sampler
-        epoch, start = sampler.epoch, sampler.start
-        done = start
-        self._done = epoch, done
-        batches = self._batches(list(sampler))
+        batches = self._batches(list(self.sampler))
         found = self._read_ahead(batches) if self._prefetch else map(self._read, batches)
-        for count, batch in found:
-            done += count
-            self._done = epoch, done
-            yield batch
-        self._done = None
-        if sampler.epoch == epoch:
-            sampler.set_epoch(epoch + 1)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return where the loader is, as JSON values; a batch counts when it is handed out."""
-        return self.sampler.state_dict(done_of(self.sampler, self._done))
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on behind the last batch that was handed out before ``state`` was saved.
-
-        Raises:
-            StateError: it was saved of other data, with another seed, order or sharding.
-        """
-        self.sampler.load_state_dict(state)
-        self._done = None
+        yield from self._hand_out(found)
 
     def _batches(self, indices: list[int]) -> Iterator[list[int]]:
         size = self._batch_size or 1

@@ -1,15 +1,14 @@
 """Exact resume for loaders that read ahead of what they hand out."""
 
 from collections.abc import Iterable, Iterator, Sized
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from ncore.loaders.epochs import EpochSampler, done_of
+from ncore.loaders.epoch_loader import BatchT, EpochLoader
+from ncore.loaders.epochs import EpochSampler
 from ncore.loaders.errors import LoaderArgumentError
 
-BatchT = TypeVar("BatchT", covariant=True)
 
-
-class ResumableLoader(Generic[BatchT]):
+class ResumableLoader(EpochLoader[BatchT]):
     """Counts what a loader has handed out, so that its state can be saved at any batch.
 
     Example::
@@ -46,49 +45,17 @@ class ResumableLoader(Generic[BatchT]):
         by = getattr(loader, "batch_sampler", None) or loader  # what PyTorch's goes by
         _check_order(loader, by, sampler)
         self._batch_size = _size_of_batches(by, batch_size)
+        super().__init__(sampler)
         self.loader = loader
-        self.sampler = sampler
-        # The epoch under way, and how many of its samples were handed out.
-        self._done: tuple[int, int] | None = None
-
-    @property
-    def epoch(self) -> int:
-        """The epoch under way, or the next."""
-        return self.sampler.epoch
 
     def __iter__(self) -> Iterator[BatchT]:
-        sampler = self.sampler
-        epoch, start = sampler.epoch, sampler.start
-        count = start + len(sampler)
-        done = start
-        self._done = epoch, done
-        for batch in self.loader:
-            done = min(done + self._batch_size, count)
-            self._done = epoch, done
-            yield batch
-        # What a loader with drop_last leaves out is not done, yet the epoch is over.
-        self._done = None
-        if sampler.epoch == epoch:
-            sampler.set_epoch(epoch + 1)
+        yield from self._hand_out((self._batch_size, batch) for batch in self.loader)
 
     def __len__(self) -> int:
         """Return how many batches the next iteration hands out."""
         if isinstance(self.loader, Sized):  # it knows whether it drops the last one
             return len(self.loader)
         return -(-len(self.sampler) // self._batch_size)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return where the loader is, as JSON values."""
-        return self.sampler.state_dict(done_of(self.sampler, self._done))
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on behind the last batch that was handed out before ``state`` was saved.
-
-        Raises:
-            StateError: it was saved of other data, with another seed, order or sharding.
-        """
-        self.sampler.load_state_dict(state)
-        self._done = None
 
 
 def _check_order(loader: Iterable[Any], by: object, sampler: EpochSampler) -> None:
