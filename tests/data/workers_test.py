@@ -4,6 +4,7 @@ import multiprocessing
 import pickle
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,12 @@ import numpy as np
 import pytest
 from upath import UPath
 
-from ncore.data.v4 import CameraSensorComponent, SequenceComponentGroupsReader, SequenceLoaderV4
+from ncore.data.v4 import (
+    CameraSensorComponent,
+    LidarSensorComponent,
+    SequenceComponentGroupsReader,
+    SequenceLoaderV4,
+)
 from ncore.itar.testing.range_server import RangeServer
 from tests.data import small_sequence as small
 
@@ -105,6 +111,74 @@ def test_consolidated_map_takes_over(paths: list[UPath], monkeypatch: pytest.Mon
     loader = small.read(paths)
     assert everything(loader) == wanted
     assert all(root.documents._map for root in loader._reader._roots)  # type: ignore[attr-defined]
+
+
+def test_single_documents_do_not_pile_up(
+    paths: list[UPath], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = everything(small.read(paths))
+    monkeypatch.setattr("ncore.data.v4.documents._MOST_KEPT", 5)
+    loader = small.read(paths, open_consolidated=False)
+    assert everything(loader) == wanted
+    documents: list[Any] = [root.documents for root in loader._reader._roots]  # type: ignore[attr-defined]
+    assert all(0 < len(d._single) <= 5 for d in documents)
+
+
+def test_documents_dropped_by_another_thread(paths: list[UPath]) -> None:
+    loader = small.read(paths, open_consolidated=False)
+    wanted = everything(loader)
+
+    class Dropped(dict[str, Any]):
+        def __contains__(self, key: object) -> bool:
+            found = super().__contains__(key)
+            documents._single = {}  # between the question and the look-up
+            return found
+
+    for root in loader._reader._roots:  # type: ignore[attr-defined]
+        documents: Any = root.documents
+        kept = dict(documents._single)
+        for key, document in kept.items():
+            documents._single = Dropped(kept)
+            assert documents._get(key) == document
+    assert everything(loader) == wanted
+
+
+@pytest.mark.parametrize("consolidated", [True, False])
+def test_reading_frame_by_frame_keeps_memory_flat(
+    tmp_path: Path, consolidated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ncore.data.v4.documents._MOST_KEPT", 100)
+    count = 600
+    sequence = small.writer(tmp_path)
+    camera = sequence.register_component_writer(CameraSensorComponent.Writer, "front")
+    lidar = sequence.register_component_writer(LidarSensorComponent.Writer, "top")
+    for i in range(count):
+        start = small.START + 1000 * i
+        times = np.array([start, start + 900], np.uint64)
+        camera.store_frame(bytes(3000), "png", times, {}, {"i": i})
+        frame = small.ray_frame(start + 900, 100)
+        frame |= {"timestamp_us": np.full(100, start, np.uint64), "frame_timestamps_us": times}
+        lidar.store_frame(**frame, generic_data={}, generic_meta_data={})
+    loader = small.read(sequence.finalize(), open_consolidated=consolidated)
+    front, top = loader.get_camera_sensor("front"), loader.get_lidar_sensor("top")
+
+    def read(frames: range) -> int:
+        for i in frames:
+            assert len(front.get_frame_data(i).get_encoded_image_data()) == 3000
+            assert front.get_frame_generic_meta_data(i) == {"i": i}
+            assert top.get_frame_point_cloud(i, False, True).xyz_m_end.shape == (100, 3)
+            assert top.get_frame_ray_bundle_model_element(i) is not None
+            assert top.get_frame_ray_bundle_return_valid_mask(i).all()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before = read(range(count // 2))
+        after = read(range(count // 2, count))
+    finally:
+        tracemalloc.stop()
+    # Frames of 3 KB and more, of which hundreds would be noticed.
+    assert after - before < 100_000
 
 
 def test_reading_imports_no_zarr(paths: list[UPath]) -> None:

@@ -34,6 +34,9 @@ from ncore.stores.documents import (
 # After so many single documents the consolidated map is decoded: the time of
 # about 5,000 map entries, so a wrong guess costs at most that once more.
 _SINGLE_READS = 256
+# Where there is no map, so many single documents are kept, some 15 MB of them: enough
+# for what is asked for again and again, while a long sequence is read frame by frame.
+_MOST_KEPT = 1 << 13
 _ROOT_PREFIX = 1 << 16
 
 
@@ -80,9 +83,10 @@ class _Cached:
     def _get(self, key: str) -> dict[str, Any] | None:
         if self._map is not None:
             return self._map.get(key)
-        if key in self._single:
-            return self._single[key]
-        if self._map_wanted and not (self._store.is_local and len(self._single) < _SINGLE_READS):
+        single = self._single  # in whose place another thread may put another
+        if key in single:
+            return single[key]
+        if self._map_wanted and not (self._store.is_local and len(single) < _SINGLE_READS):
             self._map_wanted = False
             consolidated = self._consolidated()
             if consolidated is not None:
@@ -90,7 +94,9 @@ class _Cached:
                 self._single = {}
                 return consolidated.get(key)
         document = self._read_single(key)
-        self._single[key] = document
+        if len(single) >= _MOST_KEPT:
+            self._single = single = {}
+        single[key] = document
         return document
 
     def _consolidated(self) -> Mapping[str, dict[str, Any]] | None:
