@@ -14,6 +14,7 @@ from ncore.data.errors import InvalidDataError
 from ncore.data.v4 import (
     CameraSensorComponent,
     LidarSensorComponent,
+    PosesComponent,
     SequenceComponentGroupsReader,
     SequenceComponentGroupsWriter,
     SequenceLoaderV4,
@@ -262,6 +263,57 @@ def test_context_manager(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         fail()
     assert list((tmp_path / "b").iterdir()) == []
+
+
+class Failing(PosesComponent.Writer):
+    """A user-defined writer with a bug."""
+
+    def finalize(self) -> None:
+        raise RuntimeError("a bug")
+
+
+@pytest.mark.parametrize("store_type", ["itar", "directory"])
+def test_finalizing_that_fails_leaves_nothing(tmp_path: Path, store_type: str) -> None:
+    sequence = small.writer(tmp_path, store_type=store_type)
+    sequence.register_component_writer(PosesComponent.Writer, "a", "one")
+    sequence.register_component_writer(Failing, "b", "two")
+    with pytest.raises(RuntimeError, match="a bug"), sequence:
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(WriterClosedError):
+        sequence.finalize()
+
+
+@pytest.mark.parametrize("store_type", ["itar", "directory"])
+@pytest.mark.parametrize("again", [True, False])
+def test_a_store_that_cannot_be_completed(
+    tmp_path: Path, store_type: str, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sequence = small.writer(tmp_path, store_type=store_type)
+    sequence.register_component_writer(PosesComponent.Writer, "default", "one")
+    for name in ("two", "three"):
+        sequence.register_component_writer(CameraSensorComponent.Writer, name, name)
+
+    def full() -> None:
+        raise OSError(28, "no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sequence._stores["two"][1], "finish", full)
+        for _ in range(2):
+            with pytest.raises(OSError, match="no space left"):
+                sequence.finalize()
+    suffix = ".itar" if store_type == "itar" else ""
+    names = [f"s.ncore4-{name}.zarr{suffix}" for name in ("one", "two", "three")]
+    assert [(tmp_path / name).exists() for name in names] == [True, False, False]
+    with pytest.raises(WriterClosedError):
+        sequence.register_component_writer(CameraSensorComponent.Writer, "late")
+    if again:
+        assert [path.name for path in sequence.finalize()] == names
+        assert small.read([UPath(tmp_path / name) for name in names]).camera_ids == ["three", "two"]
+    else:
+        sequence.abort()
+    left = names if again else names[:1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(left)
 
 
 def test_closed_writer_says_so(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from ncore.stores.documents import (
 # After so many single documents the consolidated map is decoded: the time of
 # about 5,000 map entries, so a wrong guess costs at most that once more.
 _SINGLE_READS = 256
-# Where there is no map, so many single documents are kept, some 15 MB of them: enough
+# Where there is no map, so many single documents are kept, some 25 MB of them: enough
 # for what is asked for again and again, while a long sequence is read frame by frame.
 _MOST_KEPT = 1 << 13
 _ROOT_PREFIX = 1 << 16

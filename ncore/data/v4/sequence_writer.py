@@ -46,7 +46,8 @@ class SequenceComponentGroupsWriter:
     The stores are called ``<store_base_name>.ncore4[-<group>].zarr[.itar]`` and
     appear under these names when :meth:`finalize` has written them completely;
     what had such a name before is there until then. As a context manager it
-    finalizes at the end, or drops everything if an exception leaves the block.
+    finalizes at the end, or drops everything if an exception leaves the block,
+    also one of :meth:`finalize`.
 
     Args:
         output_dir_path: directory for the stores; made if it does not exist.
@@ -86,6 +87,8 @@ class SequenceComponentGroupsWriter:
         self._store_type: StoreType = store_type
         self._stores: dict[str, tuple[UPath, StoreWriter]] = {}
         self._registered: dict[tuple[str, str], _Registration] = {}
+        self._components_finished = False
+        self._in_place: set[str] = set()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -233,6 +236,9 @@ class SequenceComponentGroupsWriter:
     def finalize(self) -> list[UPath]:
         """Finish all components and let the stores appear under their names.
 
+        Where a store cannot be completed (the disk is full), those before it are in
+        place. Call again to complete the others, or :meth:`abort` to drop them.
+
         Returns:
             The paths of the stores, in the order their component groups were first
             used.
@@ -240,25 +246,31 @@ class SequenceComponentGroupsWriter:
         Raises:
             WriterClosedError: the sequence was finalized or aborted before.
         """
-        self._check_open()
-        for registered in self._registered.values():
-            registered.writer.finalize()
-        for (_, name), registered in self._registered.items():
-            _finish_instance(registered, name)
+        if self._closed or not self._components_finished:
+            self._check_open()
+            for registered in self._registered.values():
+                registered.writer.finalize()
+            for (_, name), registered in self._registered.items():
+                _finish_instance(registered, name)
+            self._components_finished = True
+        for name, (_, store) in self._stores.items():
+            if name not in self._in_place:
+                store.finish()
+                self._in_place.add(name)
         self._closed = True
-        paths = []
-        for path, store in self._stores.values():
-            store.finish()
-            paths.append(path)
-        return paths
+        return [path for path, _ in self._stores.values()]
 
     def abort(self) -> None:
-        """Drop everything written; nothing appears, and nothing that was there is touched."""
+        """Drop everything written; nothing appears, and nothing that was there is touched.
+
+        Stores that are in place, after :meth:`finalize` failed at another, stay.
+        """
         if not self._closed:
             self._closed = True
-            for _, store in self._stores.values():
-                with contextlib.suppress(OSError):
-                    store.abort()
+            for name, (_, store) in self._stores.items():
+                if name not in self._in_place:
+                    with contextlib.suppress(OSError):
+                        store.abort()
 
     def __enter__(self) -> Self:
         return self
@@ -272,10 +284,14 @@ class SequenceComponentGroupsWriter:
         if exception_type is not None:
             self.abort()
         elif not self._closed:
-            self.finalize()
+            try:
+                self.finalize()
+            except BaseException:
+                self.abort()
+                raise
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._closed or self._components_finished:
             raise WriterClosedError(
                 f"sequence {self._sequence_id!r} was finalized or aborted; to add components to "
                 "it, write further stores with SequenceComponentGroupsWriter.from_reader"
