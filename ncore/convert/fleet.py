@@ -1,9 +1,13 @@
 """Convert many stores in processes of this machine, any of which may die."""
 
+import contextlib
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 
 from ncore.convert.fleet_task import FleetResult, FleetTask, run_task
 from ncore.convert.options import ConvertOptions
@@ -21,7 +25,8 @@ def run_here(
     """Convert stores in processes of this machine.
 
     A process that dies (out of memory, killed) takes nothing with it: the store
-    is tried again, and continued where it was.
+    is tried again, and continued where it was. When this process is interrupted or
+    dies, the others end at once, so that none holds a store that is converted anew.
 
     Args:
         tasks: the stores.
@@ -38,7 +43,11 @@ def run_here(
     context = multiprocessing.get_context("spawn")
     while waiting:
         running: dict[Future[FleetResult], FleetTask] = {}
-        pool = ProcessPoolExecutor(processes, mp_context=context)
+        # Closed by whatever ends this process, which ends the others.
+        alive, ours = context.Pipe(duplex=False)
+        pool = ProcessPoolExecutor(
+            processes, mp_context=context, initializer=_end_with_parent, initargs=(alive,)
+        )
         broken = False
         try:
             while (waiting or running) and not broken:
@@ -59,8 +68,13 @@ def run_here(
                         # All tasks of a broken pool fail alike; who killed it is unknown.
                         broken = True
                         running[future] = task
+        except BaseException:  # interrupted: what they are at is continued by another run
+            ours.close()
+            raise
         finally:
             pool.shutdown(wait=not broken, cancel_futures=True)
+            ours.close()
+            alive.close()
         for task in running.values():
             lost[task] = lost.get(task, 0) + 1
             if lost[task] <= _LOST_WORKERS:
@@ -68,3 +82,14 @@ def run_here(
             else:
                 error = f"its process died {lost[task]} times (out of memory?)"
                 yield FleetResult(task.source, task.target, "failed", error, lost[task])
+
+
+def _end_with_parent(alive: Connection) -> None:
+    """In a process of the pool: end when the other end of a pipe is closed."""
+
+    def wait_for_it() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            alive.recv_bytes()
+        os._exit(1)  # any conversion can be killed anywhere
+
+    threading.Thread(target=wait_for_it, daemon=True).start()

@@ -3,6 +3,9 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -24,6 +27,9 @@ from ncore.stores.indexed_tar import IndexedTarStore
 
 # bazel: size = "medium"
 # bazel: deps = ["@pypi//distributed"]
+
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _old(path: Path, number: int = 0) -> None:
@@ -214,6 +220,58 @@ def test_processes_that_die_take_nothing_with_them(tmp_path: Path, monkeypatch) 
     failed = {name for name, result in results.items() if result.status == "failed"}
     assert failed == {"r4.zarr.itar"}
     assert "died" in results["r4.zarr.itar"].error
+
+
+def _sleeping(task: FleetTask, options: ConvertOptions, retries: int) -> FleetResult:
+    Path(f"{task.source}.pid").write_text(str(os.getpid()))
+    time.sleep(600)
+    raise AssertionError
+
+
+_SLEEPERS = """
+import sys
+from ncore.convert.fleet import run_here
+from ncore.convert.fleet_task import FleetTask
+from ncore.convert.options import ConvertOptions
+from tests.convert.fleet_test import _sleeping
+
+if __name__ == "__main__":
+    tasks = [FleetTask(f"{sys.argv[1]}/{i}", "x") for i in range(2)]
+    list(run_here(tasks, ConvertOptions(jobs=1), 2, work=_sleeping))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_processes_end_with_the_one_that_started_them(tmp_path: Path, number: int) -> None:
+    """A batch system ends the command alone; what went on would hold the stores of a rerun."""
+    (tmp_path / "sleepers.py").write_text(_SLEEPERS)
+    where = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    command = [sys.executable, str(tmp_path / "sleepers.py"), str(tmp_path)]
+    with subprocess.Popen(command, env=where, stderr=subprocess.DEVNULL) as parent:
+        pids = [int(_appeared(tmp_path / f"{i}.pid")) for i in range(2)]
+        parent.send_signal(number)
+        assert parent.wait(60) != 0
+    for _ in range(600):
+        if not any(map(_runs, pids)):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{pids} go on")
+
+
+def _appeared(path: Path) -> str:
+    for _ in range(1200):
+        if path.exists() and (text := path.read_text()):
+            return text
+        time.sleep(0.05)
+    raise AssertionError(f"{path} did not appear")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
 
 
 def test_remote_errors_are_tried_again(tmp_path: Path, monkeypatch) -> None:
