@@ -826,3 +826,38 @@ def test_a_refused_frame_leaves_no_trace(tmp_path: Path) -> None:
     found = reader.open_component_readers(LidarSensorComponent.Reader)["top"]
     assert found._node.group("frames").group_names() == [str(END)]
     assert found.frames_count == 1
+
+
+@pytest.mark.parametrize("store_type", ["itar", "directory"])
+def test_a_refused_component_leaves_no_trace(tmp_path: Path, store_type: str) -> None:
+    """The original then fails on all instances of the type, for want of a version."""
+
+    class Eager(VelocityWriter):
+        def __init__(self, group: zarr.Group, interval: Any, fails: bool) -> None:
+            super().__init__(group, interval)
+            self.store([1, 2, 3])
+            if fails:
+                raise RuntimeError("a bug")
+
+    sequence = small.writer(tmp_path, store_type=store_type)
+    register: Any = sequence.register_component_writer
+    with pytest.raises(InvalidDataError, match="descriptor"):
+        register(CameraLabelsComponent.Writer, "x", descriptor=None)
+    with pytest.raises(InvalidDataError, match="CoordinateUnit"):
+        register(PointCloudsComponent.Writer, "x", coordinate_unit="metres")
+    with pytest.raises(TypeError, match="nonsense"):
+        register(CameraSensorComponent.Writer, "x", nonsense=1)
+    with pytest.raises(RuntimeError, match="a bug"):
+        register(Eager, "x", None, None, True)
+    with pytest.raises(RuntimeError, match="a bug"):
+        register(Eager, "y", None, None, True)
+    register(Eager, "x", None, None, False)  # under a name that was given up
+    register(CameraSensorComponent.Writer, "front")
+    reader = SequenceComponentGroupsReader(sequence.finalize())
+    (store,) = reader.get_sequence_meta().component_stores
+    assert {name: list(instances) for name, instances in store.components.items()} == {
+        "cameras": ["front"],
+        "com.myorg.velocity": ["x"],
+    }
+    found = reader.open_component_readers(VelocityReader)["x"]
+    np.testing.assert_array_equal(found._group["velocities"][:], [1, 2, 3])

@@ -229,7 +229,12 @@ class SequenceComponentGroupsWriter:
             # Complete from the start, so that an archive recovered from a crash has it.
             _instance_attributes(kind, component_instance_name, meta_data),
         )
-        writer = kind(node.zarr_group(), self._interval, *args, **kwargs)
+        try:
+            writer = kind(node.zarr_group(), self._interval, *args, **kwargs)
+        except BaseException:
+            # Readers would find an instance of which there is nothing.
+            node.store.remove(node.path)
+            raise
         self._registered[key] = _Registration(writer, node, meta_data)
         return writer
 

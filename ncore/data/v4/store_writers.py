@@ -31,6 +31,9 @@ class StoreWriter(Protocol):
     def read(self, key: str) -> bytes | None:
         """The value of ``key``, or None."""
 
+    def remove(self, path: str) -> None:
+        """Drop the node at ``path`` and all below it."""
+
     def zarr_store(self) -> "Store":
         """A zarr store over the same values, for components that call zarr."""
 
@@ -56,6 +59,11 @@ class ItarStoreWriter:
 
     def read(self, key: str) -> bytes | None:
         return self._store.read(key) if self._store.holds(key) else None
+
+    def remove(self, path: str) -> None:
+        from zarr.core.sync import sync
+
+        sync(self._store.delete_dir(path))
 
     def zarr_store(self) -> "Store":
         return self._store
@@ -97,6 +105,10 @@ class DirectoryStoreWriter:
             return Path(f"{self._partial}/{key}").read_bytes()
         except FileNotFoundError:
             return None
+
+    def remove(self, path: str) -> None:
+        self._directories = {d for d in self._directories if not f"{d}/".startswith(f"{path}/")}
+        shutil.rmtree(self._partial / path)
 
     def zarr_store(self) -> "Store":
         from zarr.storage import LocalStore
@@ -151,6 +163,11 @@ class ZarrStoreWriter:
 
         value = sync(self._store.get(key, self._prototype))
         return None if value is None else value.to_bytes()
+
+    def remove(self, path: str) -> None:
+        from zarr.core.sync import sync
+
+        sync(self._store.delete_dir(path))
 
     def zarr_store(self) -> "Store":
         return self._store
