@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ncore.cli.app import FAILED, UsageError
 from ncore.cli.convert_fleet import convert_fleet
-from ncore.cli.output import Output, printable, table
+from ncore.cli.output import Output, counted, printable, table
 from ncore.cli.output_file import STDOUT, output_file, write_output
 from ncore.convert.conversion import convert as convert_one
 from ncore.convert.in_place import convert_in_place
@@ -183,7 +183,7 @@ def _replacing(report: ConversionReport) -> str:
 
 def _closing(report: ConversionReport) -> str:
     converted = len(report.arrays) - report.count("skip") - report.count("keep-v2")
-    nodes = f"{converted} arrays and {report.groups} groups{_left(report)}"
+    nodes = f"{counted(converted, 'array')} and {counted(report.groups, 'group')}{_left(report)}"
     named = (report.target or "").rstrip("/").endswith(".zarr")
     kind = f" (a {report.container})" if report.container == "directory" and not named else ""
     into = f" into {report.target}{kind}" if kind else ""

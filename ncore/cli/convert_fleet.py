@@ -13,7 +13,7 @@ from typing import Any
 from rich.text import Text
 
 from ncore.cli.app import FAILED, UsageError
-from ncore.cli.output import Output, label, printable
+from ncore.cli.output import Output, counted, label, printable
 from ncore.cli.output_file import STDOUT, is_stream, output_in_parts, partial_output
 from ncore.convert.discover import discover
 from ncore.convert.errors import SourceError
@@ -130,7 +130,8 @@ def _render(results: list[FleetResult], dry_run: bool) -> Text:
     return shown.append(
         printable(
             f"{count['converted']} of {len(results)} zarrs "
-            f"{'would be ' if dry_run else ''}converted ({arrays} arrays, {human_size(size)}), "
+            f"{'would be ' if dry_run else ''}converted "
+            f"({counted(arrays, 'array')}, {human_size(size)}), "
             f"{count['present']} there already, {v3}{count['failed']} failed"
         ),
         style="bold",

@@ -32,7 +32,7 @@ def test_a_summary_for_people(old, capsys):
     shown = capsys.readouterr().out
     assert "copied" in shown
     assert "int32" in shown
-    assert "2 arrays and 1 groups" in shown
+    assert "2 arrays and 1 group" in shown
     assert "every value compared equal" in shown
     assert "fixed_length_utf32 is not in the core" in shown
 
@@ -146,9 +146,9 @@ def test_arrays_encoded_anew_are_counted(old, capsys):
 def test_what_was_left_out_is_said(old, capsys):
     (old / "old.zarr" / "text" / ".zarray").write_text("{}")
     assert _run("old.zarr", "new.zarr", "--on-unsupported", "skip") == 0
-    assert "1 arrays and 1 groups, 1 left out" in capsys.readouterr().out
+    assert "1 array and 1 group, 1 left out" in capsys.readouterr().out
     assert _run("old.zarr", "kept.zarr", "--on-unsupported", "keep-v2") == 0
-    assert "1 arrays and 1 groups, 1 kept as v2" in capsys.readouterr().out
+    assert "1 array and 1 group, 1 kept as v2" in capsys.readouterr().out
 
 
 def test_a_piped_table_keeps_its_words(old, capsys, monkeypatch):

@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from ncore.cli import itar_views as views
 from ncore.cli.app import FAILED, UsageError
-from ncore.cli.output import Output, label, printable
+from ncore.cli.output import Output, counted, label, printable
 from ncore.cli.output_file import STDOUT, output_file, write_output
 from ncore.itar.errors import ItarKeyError
 from ncore.itar.location import is_remote, local_path
@@ -217,7 +217,8 @@ def do_refs(args: argparse.Namespace, out: Output) -> None:
             ) from None
     out.result(
         report._asdict(),
-        f"{args.target}: {report.chunks} chunks referenced, {report.documents} documents inline",
+        f"{args.target}: {counted(report.chunks, 'chunk')} referenced, "
+        f"{counted(report.documents, 'document')} inline",
     )
 
 

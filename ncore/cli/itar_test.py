@@ -43,7 +43,7 @@ def run(capfd):
 def test_info(here, run):
     code, shown, _ = run("info", "a.zarr.itar")
     assert code == 0
-    assert "2 groups, 1 arrays, 5 chunks" in shown
+    assert "2 groups, 1 array, 5 chunks" in shown
     assert "zarr.cbor.xz" in shown
     document = json.loads(run("info", "--json", "a.zarr.itar")[1])
     assert document["file_bytes"] == (here / "a.zarr.itar").stat().st_size
@@ -280,7 +280,7 @@ def test_recover_says_what_can_go_and_what_zarr_will_not_see(here, run):
     store.__exit__(KeyboardInterrupt, None, None)
     code, shown, told = run("recover", "d.zarr.itar")
     assert code == 0
-    assert "d.zarr.itar: 1 members, 5 B, NO ZARR in it" in shown
+    assert "d.zarr.itar: 1 member, 5 B, NO ZARR in it" in shown
     assert f"no longer needed, once that is found good: {here}/d.zarr.itar.partial" in shown
     assert told.startswith("warning: d.zarr.itar: 1 values lie below no array")
 

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ncore.cli.output import printable
+from ncore.cli.output import counted, printable
 from ncore.itar.recover import RecoveryReport
 from ncore.itar.repack import RepackReport
 from ncore.itar.sizes import human_size
@@ -38,7 +38,8 @@ def info(found: ArchiveInfo) -> RenderableType:
     fact(
         "members",
         f"{found.members:,}",
-        f"{found.groups:,} groups, {found.arrays:,} arrays, {found.chunks:,} chunks",
+        f"{counted(found.groups, 'group')}, {counted(found.arrays, 'array')}, "
+        f"{counted(found.chunks, 'chunk')}",
     )
     fact("payload", human_size(found.payload), _share(found.payload, found.file_size))
     fact("headers, padding", human_size(found.headers), _share(found.headers, found.file_size))
@@ -117,7 +118,8 @@ def packed(report: PackReport) -> str:
             f"{report.target}; nothing was written"
         )
     return (
-        f"{report.target}: {report.members:,} members, {human_size(report.bytes)} of payload, "
+        f"{report.target}: {counted(report.members, 'member')}, "
+        f"{human_size(report.bytes)} of payload, "
         f"{human_size(report.archive_bytes)} in all, no dead space"
     )
 
@@ -140,7 +142,7 @@ def verified(report: VerifyReport, decoded: int | None, *, payloads: bool) -> st
     ]
     if len(report.problems) > _PROBLEMS_SHOWN:
         lines.append(f"and {len(report.problems) - _PROBLEMS_SHOWN} more; --json has all")
-    looked = [f"{report.members:,} headers"]
+    looked = [counted(report.members, "header")]
     if payloads:
         for name, there in (("CRC-32C", report.with_crc32c), ("MD5", report.with_md5)):
             if there:
@@ -148,7 +150,7 @@ def verified(report: VerifyReport, decoded: int | None, *, payloads: bool) -> st
         if not report.with_crc32c and not report.with_md5:
             looked.append("no checksums to compare (ncore itar repack adds them)")
     if decoded is not None:
-        looked.append(f"{decoded:,} chunks decoded")
+        looked.append(f"{counted(decoded, 'chunk')} decoded")
     if report.dead_bytes:
         looked.append(f"{human_size(report.dead_bytes)} of dead space")
     state = "good" if report.ok else f"{len(report.problems):,} problems"
@@ -158,7 +160,7 @@ def verified(report: VerifyReport, decoded: int | None, *, payloads: bool) -> st
 def repacked(report: RepackReport) -> str:
     """What ``repack`` did."""
     return (
-        f"{report.output}: {report.members:,} members, {human_size(report.size_before)} → "
+        f"{report.output}: {counted(report.members, 'member')}, {human_size(report.size_before)} → "
         f"{human_size(report.size_after)}, {report.dead_bytes:,} dead bytes gone"
     )
 
@@ -183,7 +185,7 @@ def recovered(report: RecoveryReport, hierarchy: ZarrRecoveryReport | None) -> s
         lines.append(f"and {len(report.gaps) - _PROBLEMS_SHOWN} more such spans; --json has all")
     if report.unusable:
         lines.append(f"lost: {len(report.unusable)} members whose names cannot be keys")
-    found = f"{report.members:,} members, {human_size(report.payload_bytes)}"
+    found = f"{counted(report.members, 'member')}, {human_size(report.payload_bytes)}"
     if hierarchy is None:
         return "\n".join(
             [*lines, f"{report.source}: {found} can be recovered; nothing was written"]

@@ -44,6 +44,11 @@ def printable(text: str, *, multiline: bool = False) -> str:
     return pattern.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return ``1 array``, ``2 arrays``, ``12,000 arrays``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class Output:
     """Where a command writes.
 

@@ -179,7 +179,7 @@ def test_a_fleet_in_place_twice(tmp_path: Path, capsys, monkeypatch) -> None:
     _old(tmp_path / "in" / "c.zarr")
     capsys.readouterr()
     assert _run(*argv) == 0
-    assert "1 of 3 zarrs converted (1 arrays, 224 B), 2 there already" in capsys.readouterr().out
+    assert "1 of 3 zarrs converted (1 array, 224 B), 2 there already" in capsys.readouterr().out
 
 
 def test_a_fleet_is_offered_ome_too(tmp_path: Path, capsys, monkeypatch) -> None:
