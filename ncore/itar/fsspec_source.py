@@ -1,6 +1,4 @@
 """An archive on any file system that fsspec knows: the fallback where obstore has no client."""
-# fsspec imports it for http:// URLs.
-# bazel: deps = ["@pypi//aiohttp"]
 
 from collections.abc import Mapping
 from typing import Any

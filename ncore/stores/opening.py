@@ -1,6 +1,4 @@
 """A zarr wherever it lies -> the store that reads it."""
-# fsspec imports it for http:// URLs.
-# bazel: deps = ["@pypi//aiohttp"]
 
 import os
 from pathlib import Path

@@ -9,6 +9,7 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -72,7 +73,10 @@ class DandiClient:
     @property
     def token_hint(self) -> str:
         """What a user without a token can do."""
-        return f"set {variable_names(self.instance)[-1]} to the key that the website shows you"
+        hint = f"set {variable_names(self.instance)[-1]} to the key that the website shows you"
+        if find_spec("keyring") is None:
+            hint += "; a key in the keyring is found where the package keyring is installed"
+        return hint
 
     async def look_for_token(self) -> bool:
         """Look into the system's keyring, once; return whether there is a token now."""

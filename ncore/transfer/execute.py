@@ -164,7 +164,8 @@ class _Run:
                 self._guard()
             if not self._options.dry_run:
                 await self._execute(planning)
-        except BaseException:
+        except BaseException as e:
+            report.failure = str(e) or "interrupted"
             if self._started:
                 await self._target.abort()
             raise
@@ -223,8 +224,13 @@ class _Run:
             size = planned.bytes[ActionKind.DELETE]
             refusal = (
                 f"{self._target.url}: this would delete {deleted} entries ({size} bytes) and keep "
-                f"{kept}; nothing was changed. If the source holds only a part, upload it with "
-                "--zarr-mode patch; --yes deletes them"
+                f"{kept}; nothing was changed. "
+                + (
+                    "Without --sync nothing is deleted"
+                    if self._options.mode == "copy"
+                    else "If the source holds only a part, upload it with --zarr-mode patch"
+                )
+                + "; --yes deletes them"
             )
             self._report.refusal = refusal
             if not self._options.dry_run:

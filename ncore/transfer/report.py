@@ -41,6 +41,7 @@ class Report:
         failed: Number of entries that failed.
         errors: The first 1,000 of them.
         refusal: What a guard says against this plan (a dry run goes on).
+        failure: What ended the transfer as a whole before it was done.
     """
 
     source: str = ""
@@ -57,13 +58,14 @@ class Report:
     failed: int = 0
     errors: list[EntryError] = field(default_factory=list)
     refusal: str = ""
+    failure: str = ""
     started: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
         """Whether nothing failed."""
-        return self.failed == 0
+        return not self.failed and not self.failure
 
     def fail(self, key: str, error: BaseException | str) -> None:
         """Count one failure."""
@@ -86,6 +88,7 @@ class Report:
             "failed": self.failed,
             "errors": [e._asdict() for e in self.errors],
             "refusal": self.refusal,
+            "failure": self.failure,
             "seconds": round(self.seconds, 3),
             "ok": self.ok,
         }

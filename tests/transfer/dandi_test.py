@@ -120,6 +120,26 @@ def test_a_server_that_is_busy_when_it_is_asked_what_it_is(server, ncore, tmp_pa
     assert server.traffic.count("api", path="/server-info") == 3
 
 
+def test_a_guard_says_how_to_go_on_and_that_it_was_no_success(server, ncore, tmp_path):
+    old = {f"old/{i}": b"1" for i in range(20)}
+    for name in ("a.zarr", "sub-1/a.zarr"):
+        fill(tmp_path / name, old)
+    down = ("download", page(server, "sub-1/a.zarr"), "--sync")
+    up = ("upload", "sub-1/a.zarr", "--to", page(server, "sub-1/"))
+    fill(tmp_path / "sub-1/a.zarr", {".zgroup": FILES[".zgroup"]})
+    for command, advice in ((down, "Without --sync"), (up, "--zarr-mode patch")):
+        code, _, err = ncore(*command)
+        assert (code, advice in err) == (1, True)
+        code, out, _ = ncore(*command, "--json")
+        events = [json.loads(line) for line in out.splitlines()]
+        assert code == 1
+        ends = [event for event in events if event["event"] == "end"]
+        assert ends
+        assert not any(event["ok"] for event in [*ends, events[-1]])
+        assert "would delete" in ends[0]["failure"]
+    assert tree(tmp_path / "a.zarr") == old
+
+
 @pytest.mark.parametrize("signal", [SIGINT, SIGTERM, SIGKILL])
 def test_what_was_sent_before_a_signal_is_not_sent_again(server, tmp_path, signal):
     files = {f"0/{i}": b"%d" % i for i in range(600)} | {"big": os.urandom(5 << 20)}

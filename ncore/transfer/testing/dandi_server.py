@@ -9,8 +9,9 @@ In a test::
         assert server.traffic.count("api", "GET", "/files/") == 1
 
 It runs in a thread of its own, so code under test may block. Nothing is
-written to disk. ``python -m ncore.transfer.testing.dandi_server --help`` runs
-one as a process, for benchmarks.
+written to disk. It needs aiohttp (``pip install 'ncore[testing]'``).
+``python -m ncore.transfer.testing.dandi_server --help`` runs one as a process, for
+benchmarks.
 """
 
 import argparse
@@ -22,7 +23,12 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
-from aiohttp import web
+try:
+    from aiohttp import web
+except ModuleNotFoundError:
+    raise ModuleNotFoundError(
+        "ncore.transfer.testing needs aiohttp: pip install 'ncore[testing]'", name="aiohttp"
+    ) from None
 
 from ncore.transfer.testing.archive import Archive, synthetic_zarr
 from ncore.transfer.testing.dandi_api import DandiApi

@@ -5,6 +5,8 @@ import hashlib
 import http.client
 import json
 import re
+import subprocess
+import sys
 import time
 from datetime import datetime
 from urllib.parse import quote, urlsplit
@@ -212,3 +214,17 @@ def test_faults_and_log(server):
     assert (status, b"expired" in body) == (403, True)
     assert server.traffic.count("s3", "GET", "/k") == 4
     assert server.traffic.count("api", "GET", re.escape("/info/")) == 2
+
+
+def test_without_aiohttp_the_error_says_what_to_install():
+    code = """
+import sys
+sys.modules["aiohttp"] = None
+from ncore.transfer.testing import Archive, Fault
+try:
+    from ncore.transfer.testing import DandiServer
+except ImportError as e:
+    print(e)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'ncore[testing]'" in run.stdout
