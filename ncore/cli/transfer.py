@@ -111,8 +111,8 @@ def _add_upload(commands: Any) -> None:
     parser.add_argument(
         "--to",
         metavar="LOCATION",
-        help="the zarr, or the folder that it goes in; without it the dandiset whose "
-        "dandiset.yaml lies above SOURCE",
+        help="the zarr, or the folder that it goes in; of a single file also its place inside a "
+        "zarr; without it the dandiset whose dandiset.yaml lies above SOURCE",
     )
     parser.add_argument(
         "-i",

@@ -1,6 +1,7 @@
 """A zarr wherever it lies -> the store that reads it."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,5 +106,11 @@ def _fsspec(url: str, name: str, options: dict[str, Any], *, read_only: bool) ->
         return FsspecStore.from_url(url, storage_options=options, read_only=read_only)
     except FileNotFoundError:
         raise StoreNotFoundError(f"{name}: not found") from None
-    except (ImportError, ValueError, TypeError) as error:
+    except ImportError:
+        over_http = re.search(r"(?:^|::)https?://", url)
+        hint = "pip install 'ncore[http]'" if over_http else "its documentation names it"
+        raise StoreLocationError(
+            f"{name}: cannot be opened: fsspec needs a package for it that is missing; {hint}"
+        ) from None
+    except (ValueError, TypeError) as error:
         raise StoreLocationError(f"{name}: cannot be opened: {type(error).__name__}") from None

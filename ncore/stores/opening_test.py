@@ -1,5 +1,9 @@
+# fsspec imports it for zips behind http://.
+# bazel: deps = ["@pypi//aiohttp"]
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +102,21 @@ def test_http(tmp_path: Path) -> None:
         check(open_store(f"{server.url}/z.zip"))
         with pytest.raises(ItarNotFoundError, match=r"g\.itar"):
             open_store(f"{server.url}/g.itar")
+
+
+def test_what_fsspec_lacks_for_a_zip_behind_http_is_named() -> None:
+    code = """
+import sys
+sys.modules["aiohttp"] = None
+from ncore.stores import open_store
+try:
+    open_store("http://127.0.0.1:9/z.zip")
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("StoreLocationError http://127.0.0.1:9/z.zip: ")
+    assert "pip install 'ncore[http]'" in run.stdout
 
 
 def test_fsspec(tmp_path: Path) -> None:

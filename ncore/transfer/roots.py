@@ -9,7 +9,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from urllib.parse import unquote
 
 from ncore.select.location_parser import parse_location
 from ncore.select.locations import (
+    AssetItemURL,
+    AssetZarrEntryURL,
     BaseAssetIDURL,
     DandisetURL,
     HttpURL,
@@ -284,6 +286,17 @@ async def open_target(location: Location, name: str, options: OpenOptions, root:
         only = None if root.is_zarr else name
         return ObjectBackend(bucket, key, storage, only=only, etag_is_md5=etag_is_md5)
     raise LocationError(f"{location}: can be read but not written to")
+
+
+def zarr_of(location: Location) -> Location:
+    """Return the zarr that a location leads into."""
+    if isinstance(location, AssetZarrEntryURL):
+        return AssetItemURL(
+            location.instance, location.dandiset_id, location.version_id, location.asset_path
+        )
+    if isinstance(location, HttpURL | LocalPath | ObjectURL | ZarrArchiveURL):
+        return replace(location, zarr_subpath="")
+    return location
 
 
 def selection_for(location: Location, selection: ZarrSelection) -> ZarrSelection:

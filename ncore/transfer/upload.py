@@ -1,15 +1,17 @@
 """Uploading: local zarrs (or any other place) to a dandiset, bucket, directory or archive."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from ncore.select.location_parser import without_secrets
 from ncore.select.locations import Location, ObjectURL
 from ncore.select.selection import ZarrSelection
 from ncore.transfer.actions import Existing, Extra
-from ncore.transfer.backend import Root, Source
+from ncore.transfer.backend import Entry, Root, Source
 from ncore.transfer.dandiset_file import own_dandiset
-from ncore.transfer.errors import LocationError, TransferError
+from ncore.transfer.errors import EntryNotFoundError, LocationError, TransferError
 from ncore.transfer.execute import Options, refuse_uncompared, transfer
 from ncore.transfer.listing import only_metadata
 from ncore.transfer.local import LocalBackend
@@ -26,6 +28,7 @@ from ncore.transfer.roots import (
     parse,
     parse_sources,
     selection_for,
+    zarr_of,
 )
 from ncore.transfer.several import (
     LOCATION,
@@ -47,7 +50,8 @@ class Upload:
 
     Attributes:
         sources: The places, mostly local paths.
-        to: The target; None takes the dandiset that a source's directory
+        to: The target, of a plain file also its place inside a zarr that is there; None
+            takes the dandiset that a source's directory
             belongs to (a ``dandiset.yaml`` in it or above it).
         selection: Filters, for every source.
         mode: ``"full"``, ``"patch"`` or ``"subtree"``.
@@ -134,6 +138,12 @@ async def _upload(
         await close_all(backend)
         raise LocationError(f"{location}: --remove-local is for local directories")
     name = name_of_directory(root.path) if root.kind == "archive" else root.path
+    inside = to.zarr_subpath if root.kind == "file" else ""
+    if inside:
+        if request.to is not None and request.to.endswith("/"):
+            inside += f"/{name}"
+        backend, root, to = OneFile(backend, name, inside), replace(root, is_zarr=True), zarr_of(to)
+        selection = ZarrSelection((f"path:{inside}",))
     try:
         if not root.is_zarr and isinstance(to, ObjectURL) and _names_archive(to):
             above, _, new_name = to.key.rpartition("/")
@@ -147,8 +157,8 @@ async def _upload(
         raise
     policy = Policy(
         existing=request.existing,
-        extra=MODES[request.mode] if root.is_zarr else Extra.KEEP,
-        resolve_conflicts=True,
+        extra=MODES[request.mode] if root.is_zarr and not inside else Extra.KEEP,
+        resolve_conflicts=not inside,
         skip_chunks=only_metadata(selection),
         source_has=lambda path: has_directory(backend, path),
     )
@@ -156,6 +166,8 @@ async def _upload(
     try:
         claims.claim(backend, target)
         async with lanes.target(target.url):
+            if inside and not await _holds_anything(target):
+                raise EntryNotFoundError(f"{to}: there is no zarr to put {inside} into")
             return await transfer(
                 backend, target, selection if root.is_zarr else None, policy, options, reporter
             )
@@ -165,6 +177,13 @@ async def _upload(
 
 def _names_archive(to: Location | None) -> bool:
     return isinstance(to, ObjectURL) and to.key.endswith(ARCHIVES)
+
+
+async def _holds_anything(target: Source) -> bool:
+    async with aclosing(cast(AsyncGenerator[Sequence[Entry], None], target.list())) as pages:
+        async for _ in pages:
+            return True
+    return False
 
 
 async def has_directory(source: Source, path: str) -> bool:

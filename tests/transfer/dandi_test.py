@@ -140,6 +140,41 @@ def test_a_guard_says_how_to_go_on_and_that_it_was_no_success(server, ncore, tmp
     assert tree(tmp_path / "a.zarr") == old
 
 
+def test_one_file_into_a_zarr(server, ncore, tmp_path):
+    def objects():
+        found = server.archive.zarr_at("000001", "sub-1/a.zarr").objects.items()
+        return {key: stored.data for key, stored in found.items()}
+
+    fill(tmp_path, {"new.json": b'{"a": 1}', ".zattrs": b"{}"})
+    code, out, err = ncore("upload", "new.json", "--to", page(server, "sub-1/a.zarr/0/.zattrs"))
+    assert (code, err, "1 written" in out) == (0, "", True)
+    assert objects() == {**FILES, "0/.zattrs": b'{"a": 1}'}
+    # To a directory under its own name; what differs is replaced, or not, as -e says.
+    to = page(server, "sub-1/a.zarr/0/")
+    code, _, err = ncore("upload", ".zattrs", "--to", to, "-e", "error")
+    assert (code, "--existing" in err) == (1, True)
+    for counted in ("1 written", "1 kept"):
+        assert counted in ncore("upload", ".zattrs", "--to", to).out
+    assert objects() == {**FILES, "0/.zattrs": b"{}"}
+    # Never onto a directory, and into no zarr that is not there.
+    for inside, why in (("sub-1/a.zarr/0", "directory"), ("sub-1/typo.zarr/0/.zattrs", "no zarr")):
+        code, _, err = ncore("upload", "new.json", "--to", page(server, inside), "--yes")
+        assert (code, why in err) == (1, True), inside
+    code, _, err = ncore("upload", "new.json", "--to", page(server, "sub-1/a.zarr/.zgroup/x"))
+    assert code == 1
+    assert objects() == {**FILES, "0/.zattrs": b"{}"}
+    assert "sub-1/typo.zarr" not in server.archive.dandisets["000001"].versions["draft"]
+    # The same into a directory and into an archive.
+    assert ncore("download", page(server, "sub-1/a.zarr"))[0] == 0
+    assert ncore("upload", "a.zarr", "--to", "b.zarr.itar")[0] == 0
+    for to in ("a.zarr/0/1/2", "b.zarr.itar/0/1/2"):
+        code, _, err = ncore("upload", "new.json", "--to", to)
+        assert (code, err) == (0, "")
+    assert tree(tmp_path / "a.zarr") == {**objects(), "0/1/2": b'{"a": 1}'}
+    listed = ncore("checksum", "a.zarr", "b.zarr.itar", "--json").out
+    assert len({line["checksum"] for line in json.loads(listed)}) == 1
+
+
 @pytest.mark.parametrize("signal", [SIGINT, SIGTERM, SIGKILL])
 def test_what_was_sent_before_a_signal_is_not_sent_again(server, tmp_path, signal):
     files = {f"0/{i}": b"%d" % i for i in range(600)} | {"big": os.urandom(5 << 20)}
