@@ -38,7 +38,7 @@ _ROLE = re.compile(
 # What stands in a link, a heading or a listing is left as it is.
 _NAME = re.compile(
     r"<(?P<tag>a|autoref|h[1-6]|pre)\b.*?</(?P=tag)>"
-    r"|<code>(?P<name>[\w.]*(?:[A-Z]\w*[a-z][A-Z]\w*|[a-z]+_\w+))</code>",
+    r"|<code>(?P<name>[\w.]*(?:[A-Z]\w*[a-z][A-Z]\w*|[a-z]+_\w+))(?P<call>\([^<]*\))?</code>",
     re.DOTALL,
 )
 _REQUIRED = re.compile(r"(<td>\s*)<code>\.\.\.</code>(?=\s*</td>)")
@@ -68,7 +68,9 @@ def _named(match: re.Match[str]) -> str:
     home = _homes().get(name.rpartition(".")[2]) if name else None
     if home is None or ("." in name and f"{name.rpartition('.')[0]}." not in home):
         return match[0]
-    return f'<autoref identifier="{home}" optional><code>{name}</code></autoref>'
+    return (
+        f'<autoref identifier="{home}" optional><code>{name}{match["call"] or ""}</code></autoref>'
+    )
 
 
 @cache

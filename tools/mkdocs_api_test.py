@@ -47,6 +47,8 @@ def test_exported_names_become_links_outside_of_links_headings_and_listings():
     name = "<code>ItarReader</code>"
     link = f'<autoref identifier="ncore.itar.reader.ItarReader" optional>{name}</autoref>'
     assert on_page_content(f"<p>{name}</p>") == f"<p>{link}</p>"
+    call = link.replace("ItarReader<", "ItarReader(path)<")
+    assert on_page_content("<p><code>ItarReader(path)</code></p>") == f"<p>{call}</p>"
     for html in (f"<h2>{name}</h2>", f'<a href="x">{name}</a>', f"<pre>{name}</pre>"):
         assert on_page_content(html) == html
 
