@@ -316,6 +316,34 @@ def test_a_store_that_cannot_be_completed(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(left)
 
 
+def test_directories_by_name(tmp_path: Path) -> None:
+    with SequenceComponentGroupsWriter(
+        str(tmp_path / "new"), "s", "id", small.INTERVAL, {}
+    ) as sequence:
+        assert str(tmp_path / "new/s") in repr(sequence)
+        sequence.register_component_writer(CameraSensorComponent.Writer, "front")
+    paths = [str(tmp_path / "new/s.ncore4.zarr.itar")]
+    assert SequenceLoaderV4(SequenceComponentGroupsReader(paths)).camera_ids == ["front"]
+
+
+@pytest.mark.parametrize("store_type", ["itar", "directory"])
+def test_another_current_directory_on_the_way(
+    tmp_path: Path, store_type: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sequence = small.writer(Path("out"), store_type=store_type)
+    sequence.register_component_writer(PosesComponent.Writer, "default", "one")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    camera = sequence.register_component_writer(CameraSensorComponent.Writer, "front", "two")
+    camera.store_frame(b"x", "png", small.frame_times(small.FRAME_ENDS[0]), {}, {})
+    paths = sequence.finalize()
+    assert [path.parent.name for path in paths] == ["out", "out"]
+    monkeypatch.chdir(tmp_path)
+    assert small.read(paths).camera_ids == ["front"]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_closed_writer_says_so(tmp_path: Path) -> None:
     sequence = small.writer(tmp_path)
     camera = sequence.register_component_writer(CameraSensorComponent.Writer, "front")

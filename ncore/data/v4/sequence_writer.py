@@ -10,13 +10,14 @@ from upath import UPath
 
 from ncore.data.errors import InvalidDataError
 from ncore.data.interval import HalfClosedInterval
-from ncore.data.v4.byte_stores import local_path
+from ncore.data.v4.byte_stores import as_path, local_path
 from ncore.data.v4.component import GENERIC_DATA, ComponentWriter, store_generic_data
 from ncore.data.v4.errors import WriterClosedError
 from ncore.data.v4.json_attributes import json_attributes
 from ncore.data.v4.node_writer import NodeWriter, check_node_name
 from ncore.data.v4.sequence_meta import SEQUENCE_VERSION
 from ncore.data.v4.store_writers import DirectoryStoreWriter, ItarStoreWriter, StoreWriter
+from ncore.itar.place import absolute_path
 
 if TYPE_CHECKING:
     import zarr
@@ -50,7 +51,8 @@ class SequenceComponentGroupsWriter:
     also one of :meth:`finalize`.
 
     Args:
-        output_dir_path: directory for the stores; made if it does not exist.
+        output_dir_path: directory for the stores, or the URL of one; made if it does not
+            exist.
         store_base_name: first part of the stores' names, usually the sequence id.
         sequence_id: id of the sequence.
         sequence_timestamp_interval_us: time range of the sequence, half closed, in
@@ -65,7 +67,7 @@ class SequenceComponentGroupsWriter:
 
     def __init__(
         self,
-        output_dir_path: UPath | Path,
+        output_dir_path: UPath | Path | str,
         store_base_name: str,
         sequence_id: str,
         sequence_timestamp_interval_us: HalfClosedInterval,
@@ -79,7 +81,10 @@ class SequenceComponentGroupsWriter:
         check_node_name(store_base_name, "store_base_name")  # no file name may hold more
         if not isinstance(sequence_id, str) or not sequence_id:
             raise InvalidDataError(f"sequence_id must be a non-empty string, not {sequence_id!r}")
-        self._output_dir = output_dir_path
+        self._output_dir = as_path(output_dir_path)
+        local = local_path(output_dir_path)
+        # Stores are made when they are needed, from another current directory perhaps.
+        self._local_dir = None if local is None else Path(absolute_path(local))
         self._base_name = store_base_name
         self._sequence_id = sequence_id
         self._interval = sequence_timestamp_interval_us
@@ -101,7 +106,7 @@ class SequenceComponentGroupsWriter:
 
     @staticmethod
     def from_reader(
-        output_dir_path: UPath | Path,
+        output_dir_path: UPath | Path | str,
         store_base_name: str,
         sequence_reader: "SequenceComponentGroupsReader",
         store_type: StoreType = "itar",
@@ -171,9 +176,9 @@ class SequenceComponentGroupsWriter:
         suffix = f"-{name}" if name else ""
         extension = ".zarr.itar" if self._store_type == "itar" else ".zarr"
         file_name = f"{self._base_name}.ncore4{suffix}{extension}"
-        local = local_path(self._output_dir)
+        path = UPath(self._output_dir) / file_name
+        local = self._local_dir
         if local is None:
-            path = UPath(self._output_dir) / file_name
             if self._store_type == "directory":
                 raise InvalidDataError(
                     f"{path}: sequences are written to remote places as 'itar' only"
@@ -182,8 +187,8 @@ class SequenceComponentGroupsWriter:
         local.mkdir(parents=True, exist_ok=True)
         place = str(local / file_name)
         if self._store_type == "directory":
-            return UPath(place), DirectoryStoreWriter(place)
-        return UPath(place), ItarStoreWriter(place)
+            return path, DirectoryStoreWriter(place)
+        return path, ItarStoreWriter(place)
 
     def register_component_writer(
         self,
