@@ -82,7 +82,10 @@ async def _assets(
     None is stripped of the assets of a whole dandiset, which keep its identifier too.
     """
     if isinstance(location, ZarrArchiveURL):
-        zarr = await client.get(f"/zarr/{location.zarr_id}/")
+        path = f"/zarr/{location.zarr_id}/"
+        zarr = await client.get(path)
+        if not isinstance(zarr, dict) or not isinstance(zarr.get("name"), str):
+            raise client.unexpected(path)
         if location.checksum is not None and zarr.get("checksum") != location.checksum:
             raise EntryNotFoundError(
                 f"{location}: the zarr has changed since; its checksum is now "
@@ -92,7 +95,8 @@ async def _assets(
         yield asset, _parent(zarr["name"]), str(zarr.get("dandiset", ""))
         return
     if isinstance(location, BaseAssetIDURL):
-        asset = await client.get(f"/assets/{location.asset_id}/info/")
+        path = f"/assets/{location.asset_id}/info/"
+        asset = _checked(client, path, await client.get(path))
         yield asset, _parent(asset["path"]), ""
         return
     if not isinstance(location, DandisetURL):
@@ -101,7 +105,8 @@ async def _assets(
     where = f"{location.dandiset_id}@{version}"
     base = f"/dandisets/{location.dandiset_id}/versions/{version}/assets/"
     if isinstance(location, AssetIDURL):
-        asset = await client.get(f"{base}{location.asset_id}/info/")
+        path = f"{base}{location.asset_id}/info/"
+        asset = _checked(client, path, await client.get(path))
         yield asset, _parent(asset["path"]), where
     elif isinstance(location, AssetItemURL | AssetZarrEntryURL):
         path = location.path if isinstance(location, AssetItemURL) else location.asset_path
@@ -126,7 +131,8 @@ async def _assets(
         else:
             strip = None
         async for page in client.pages(base, query):
-            for asset in page:
+            for item in page:
+                asset = _checked(client, base, item)
                 # An exact match would win over the prefix; a folder has none.
                 if isinstance(location, AssetFolderURL) and not asset["path"].startswith(
                     location.path
@@ -171,7 +177,11 @@ async def _version(client: DandiClient, location: DandisetURL) -> str:
     if not isinstance(dandiset, dict):
         raise client.unexpected(path)
     published = dandiset.get("most_recent_published_version")
-    return str(published["version"]) if published else "draft"
+    if published is None:
+        return "draft"
+    if not isinstance(published, dict) or not isinstance(published.get("version"), str):
+        raise client.unexpected(path)
+    return str(published["version"])
 
 
 async def _by_path(client: DandiClient, base: str, path: str) -> Sequence[Json]:
@@ -179,8 +189,19 @@ async def _by_path(client: DandiClient, base: str, path: str) -> Sequence[Json]:
     body = await client.get(base, {"path": path, "page_size": 10, "order": "path"})
     if not isinstance(body, dict) or not isinstance(body.get("results"), list):
         raise client.unexpected(base)
-    results: list[Json] = body["results"]
-    return results
+    return [_checked(client, base, item) for item in body["results"]]
+
+
+def _checked(client: DandiClient, where: str, asset: Json) -> Json:
+    """Return an asset as an API shows it, if it is one."""
+    if (
+        isinstance(asset, dict)
+        and isinstance(asset.get("path"), str)
+        and isinstance(asset.get("asset_id"), str)
+        and isinstance(asset.get("zarr", 0), str | None)
+    ):
+        return asset
+    raise client.unexpected(where)
 
 
 def _parent(path: str) -> str:

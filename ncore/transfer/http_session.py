@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from ncore.transfer.errors import (
@@ -26,6 +26,7 @@ from ncore.transfer.errors import (
 )
 from ncore.transfer.http_connection import Body, HttpConnection
 from ncore.transfer.http_message import Headers, make_head
+from ncore.transfer.keys import show_key
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SHOWN_BODY = 300
@@ -73,6 +74,12 @@ def failure(
         return EntryNotFoundError(message)
     if status == 412:
         return EntryChangedError(f"{message}; it changed after it was listed")
+    if status in (301, 302, 303, 307, 308) and headers.get("Location"):
+        try:
+            leads = show_key(shown_url(urljoin(url, headers["Location"])))
+        except ValueError:
+            return TransferError(message)
+        return TransferError(f"{message}; it redirects to {leads}: name that server if it is meant")
     return TransferError(message)
 
 

@@ -258,7 +258,10 @@ async def open_target(location: Location, name: str, options: OpenOptions, root:
         LocationError: Nothing can be written there.
     """
     if location.zarr_subpath:
-        raise LocationError(f"{location}: name the zarr; --zarr says what inside it is meant")
+        raise LocationError(
+            f"{location}: name the zarr; --zarr says what inside it is meant (a single file, or "
+            "what the source has at the same path, may go to a path inside)"
+        )
     if isinstance(location, DANDI_LOCATIONS):
         from ncore.transfer.dandi_open import open_dandi_target
 

@@ -138,6 +138,8 @@ async def _upload(
         await close_all(backend)
         raise LocationError(f"{location}: --remove-local is for local directories")
     name = name_of_directory(root.path) if root.kind == "archive" else root.path
+    if root.is_zarr and to.zarr_subpath == location.zarr_subpath:
+        to = zarr_of(to)  # the source's own path says the same
     inside = to.zarr_subpath if root.kind == "file" else ""
     if inside:
         if request.to is not None and request.to.endswith("/"):

@@ -140,6 +140,45 @@ def test_a_guard_says_how_to_go_on_and_that_it_was_no_success(server, ncore, tmp
     assert tree(tmp_path / "a.zarr") == old
 
 
+ASSET = {"asset_id": "a", "zarr": None, "path": "sub-1/a.zarr"}
+
+
+@pytest.mark.parametrize(
+    ("where", "answer"),
+    [
+        *((r"/assets/\?", {"results": [item]}) for item in (
+            1, None, [], {}, {**ASSET, "path": 5}, {**ASSET, "zarr": 5}, {**ASSET, "asset_id": None}
+        )),
+        (r"/assets/\?", {"results": {}}),
+        (r"/dandisets/000001/$", {"most_recent_published_version": 5}),
+        (r"/dandisets/000001/$", {"most_recent_published_version": {}}),
+        (r"/files/", {"results": [{"Key": 5}], "next": None}),
+    ],
+)  # fmt: skip
+def test_answers_of_another_form(server, ncore, tmp_path, where, answer):
+    server.traffic.faults[:] = [
+        Fault("api", "GET", where, times=99, status=200, body=json.dumps(answer))
+    ]
+    for command in (
+        ("download", page(server, "sub-1/a.zarr")),
+        ("ls", "-R", page(server)),
+        ("download", page(server), "--dry-run"),
+    ):
+        if "dandisets" in where and "location=" in command[1]:
+            continue  # it names the draft, so nobody asks for the version
+        code, _, err = ncore(*command)
+        assert (code, "not how a DANDI archive answers" in err) == (1, True), err
+    assert not tree(tmp_path)
+
+
+def test_a_redirect_of_the_api_is_told_and_not_followed(server, ncore):
+    away = {"Location": "https://other.example/server-info?token=secret"}
+    server.traffic.faults[:] = [Fault("api", "GET", "/server-info", status=301, headers=away)]
+    code, _, err = ncore("ls", page(server))
+    assert (code, "redirects to https://other.example/server-info:" in err) == (1, True)
+    assert "secret" not in err
+
+
 def test_one_file_into_a_zarr(server, ncore, tmp_path):
     def objects():
         found = server.archive.zarr_at("000001", "sub-1/a.zarr").objects.items()
@@ -166,6 +205,15 @@ def test_one_file_into_a_zarr(server, ncore, tmp_path):
     assert "sub-1/typo.zarr" not in server.archive.dandisets["000001"].versions["draft"]
     # The same into a directory and into an archive.
     assert ncore("download", page(server, "sub-1/a.zarr"))[0] == 0
+    fill(tmp_path, {"a.zarr/0/.zattrs": b'{"b": 2}'})
+    for place in ("0/.zattrs", "0", "0/"):
+        code, out, err = ncore(
+            "upload", f"a.zarr/{place}", "--to", page(server, f"sub-1/a.zarr/{place}")
+        )
+        assert (code, err) == (0, "")
+        assert "1 written" in out or place != "0/.zattrs"
+    assert objects() == tree(tmp_path / "a.zarr")
+    assert ncore("upload", "a.zarr/0", "--to", page(server, "sub-1/a.zarr/1"))[0] == 1
     assert ncore("upload", "a.zarr", "--to", "b.zarr.itar")[0] == 0
     for to in ("a.zarr/0/1/2", "b.zarr.itar/0/1/2"):
         code, _, err = ncore("upload", "new.json", "--to", to)
