@@ -45,10 +45,12 @@ def convert_fleet(args: argparse.Namespace, options: ConvertOptions, out: Output
     _refuse_onto_itself(tasks)
     results: list[FleetResult] = []
     with ExitStack() as stack:
-        bar = stack.enter_context(out.progress(of_bytes=any(task.size for task in tasks)))
-        of_bytes = any(task.size for task in tasks)
+        # The size of a directory is not known; a bar of bytes would leave it out.
+        of_bytes = all(task.size or task.problem for task in tasks)
+        bar = stack.enter_context(out.progress(of_bytes=of_bytes))
         total = sum(task.size for task in tasks) if of_bytes else len(tasks)
         shown = bar.add_task(f"0 of {len(tasks)}", total=total)
+        done = 0
         log = None
         if args.report is not None:
             log = stack.enter_context(output_in_parts(args.report))
@@ -61,7 +63,8 @@ def convert_fleet(args: argparse.Namespace, options: ConvertOptions, out: Output
             if result.status == "failed":
                 out.error(_failure(result))
             name = result.source.rstrip("/").rpartition("/")[2]
-            text = f"{len(results)} of {len(tasks)}  {label(name)}"
+            done += result.report.get("bytes", 0)
+            text = f"{len(results)} of {len(tasks)}  {human_size(done)}  {label(name)}"
             bar.update(shown, advance=result.size if of_bytes else 1, description=text)
     document = {
         "stores": len(results),

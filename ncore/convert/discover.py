@@ -3,9 +3,9 @@
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import translate
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import obstore
 
 from ncore.convert.errors import SourceError
 from ncore.convert.hierarchy import ZARRAY, ZGROUP
+from ncore.convert.target_object import JOURNAL
 from ncore.itar.errors import ItarError
 from ncore.itar.location import is_remote, local_path
 from ncore.itar.object_url import open_prefix, redact
+from ncore.select.glob import Glob
 from ncore.stores.documents import ROOT_V3
 
 ARCHIVES = (".itar", ".zip", ".ozx")
@@ -29,7 +31,7 @@ class Found:
     Attributes:
         location: its path or URL.
         name: its path relative to where it was looked for; the target's name.
-        size: bytes of an archive; 0 where it is not known.
+        size: bytes of an archive or prefix; 0 for a directory, which was not walked.
         problem: why nothing can be converted; empty for a store.
     """
 
@@ -68,7 +70,9 @@ def discover(
     """
     found: dict[str, Found] = {}
     problems: list[Found] = []
-    skip = None if target is None or is_remote(target) else os.path.realpath(local_path(target))
+    skip = target
+    if target is not None:
+        skip = target.rstrip("/") if is_remote(target) else os.path.realpath(local_path(target))
     for given in places:
         place = os.fspath(given)
         try:
@@ -90,7 +94,7 @@ def discover(
 
 def _at(place: str, recursive: bool, options: dict[str, Any], skip: str | None) -> Iterator[Found]:
     if is_remote(place):
-        yield from _remote(place, recursive, options)
+        yield from _remote(place, recursive, options, skip)
         return
     path = local_path(place)
     if _MAGIC.search(path) and not Path(path).exists():
@@ -137,12 +141,14 @@ def _found(path: str, name: str) -> Found:
     return Found(path, name, Path(path).stat().st_size if Path(path).is_file() else 0)
 
 
-def _remote(url: str, recursive: bool, options: dict[str, Any]) -> Iterator[Found]:
+def _remote(
+    url: str, recursive: bool, options: dict[str, Any], skip: str | None
+) -> Iterator[Found]:
     pattern = None
     base = url
     if found := _MAGIC.search(url):
         base = url[: found.start()].rpartition("/")[0]
-        pattern = re.compile(translate(url[len(base) + 1 :]))
+        pattern = re.compile(Glob.parse(url[len(base) + 1 :].split("/")).regex(), re.DOTALL)
     elif not recursive or url.endswith(ARCHIVES):
         yield Found(url, url.rstrip("/").rpartition("/")[2])
         return
@@ -155,14 +161,47 @@ def _remote(url: str, recursive: bool, options: dict[str, Any]) -> Iterator[Foun
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SourceError(f"{redact(base)}: cannot be listed: {reason}") from None
-    stores: dict[str, int] = {}
-    roots = sorted(k.rpartition("/")[0] for k in keys if k.endswith((f"/{ZGROUP}", f"/{ZARRAY}")))
-    last = None
-    for root in roots:
-        if last is None or not f"{root}/".startswith(f"{last}/"):
-            stores[root] = 0
-            last = root
-    stores.update((key, size) for key, size in keys.items() if key.endswith(ARCHIVES))
-    for name, size in stores.items():
-        if pattern is None or pattern.fullmatch(name):
+    if skip is not None and f"{skip}/".startswith(f"{base}/"):
+        below = f"{skip[len(base) + 1 :]}/"
+        keys = {key: size for key, size in keys.items() if not key.startswith(below)}
+    for name, size in _stores(keys).items():
+        if not name and pattern is None:
+            yield Found(base, base.rpartition("/")[2], size)
+        elif name and (pattern is None or pattern.fullmatch(name)):
             yield Found(f"{base}/{name}", name, size)
+
+
+def _stores(keys: Mapping[str, int]) -> dict[str, int]:
+    """Stores among the keys below a prefix: path → size; the empty path is the prefix itself."""
+    roots, unfinished = set(), set()
+    for key in keys:
+        folder, _, name = key.rpartition("/")
+        if name in (ZGROUP, ZARRAY, ROOT_V3):
+            roots.add(folder)
+        elif name == JOURNAL:
+            unfinished.add(folder)  # its root's zarr.json is not there yet
+    taken = roots | unfinished
+    ordered = sorted(keys)
+    found: dict[str, int] = {}
+    for root in roots - unfinished:
+        # Nothing is looked for inside a store, nor in what is hidden.
+        if not _hidden(root) and not any(above in taken for above in _above(root)):
+            first = bisect_left(ordered, f"{root}/") if root else 0
+            stop = bisect_left(ordered, f"{root}0") if root else len(ordered)  # 0 comes after /
+            found[root] = sum(keys[key] for key in ordered[first:stop])
+    for key, size in keys.items():
+        inside = key.endswith(ARCHIVES) and any(above in taken for above in _above(key))
+        if key.endswith(ARCHIVES) and not inside and not _hidden(key):
+            found[key] = size
+    return dict(sorted(found.items()))
+
+
+def _above(path: str) -> Iterator[str]:
+    """Every folder that a path lies in, up to the empty one."""
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _hidden(path: str) -> bool:
+    return any(part.startswith(".") for part in path.split("/"))

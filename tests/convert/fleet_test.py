@@ -307,8 +307,33 @@ def test_a_bucket(tmp_path: Path) -> None:
                 )
         found = discover(["s3://bucket/in"], recursive=True, storage_options=s3)
         assert [f.name for f in found] == ["d.zarr", "x/a.zarr.itar"]
+        files = [f for f in (tmp_path / "d.zarr").rglob("*") if f.is_file()]
+        assert found[0].size == sum(f.stat().st_size for f in files)
+        itself = discover(["s3://bucket/in/d.zarr"], recursive=True, storage_options=s3)
+        assert [(f.location, f.name) for f in itself] == [("s3://bucket/in/d.zarr", "d.zarr")]
+        for more in (
+            "d.zarr-old/.zgroup",  # between d.zarr and d.zarr/a in order
+            "d.zarr/deep/b.zip",
+            "half.zarr/.ncore-converting.jsonl",
+            "half.zarr/a/zarr.json",
+            ".hidden/e.zarr/.zgroup",
+            "v3.zarr/zarr.json",
+            "to/x/a.zarr.itar",
+        ):
+            obstore.put(there, more, b"{}")
+        target = "s3://bucket/in/to/"
+        every = discover(["s3://bucket/in"], recursive=True, storage_options=s3, target=target)
+        assert [f.name for f in every] == ["d.zarr", "d.zarr-old", "v3.zarr", "x/a.zarr.itar"]
         matched = discover(["s3://bucket/in/*.zarr"], recursive=False, storage_options=s3)
-        assert [f.name for f in matched] == ["d.zarr"]
+        assert [f.name for f in matched] == ["d.zarr", "v3.zarr"]
+        for pattern, names in (
+            ("*.itar", []),  # a star stays in its folder, here as on a disk
+            ("*/a.zarr.itar", ["x/a.zarr.itar"]),
+            ("**/[a-d].zarr*", ["d.zarr", "d.zarr-old", "to/x/a.zarr.itar", "x/a.zarr.itar"]),
+        ):
+            place = f"s3://bucket/in/{pattern}"
+            matched = discover([place], recursive=False, storage_options=s3)
+            assert [f.name for f in matched if not f.problem] == names
         for task in fleet_tasks(found, str(tmp_path / "out")):
             assert run_task(task, ConvertOptions(storage_options=s3)).status == "converted"
     assert zarr.open_group(tmp_path / "out" / "d.zarr", mode="r")["a"][19] == 19
