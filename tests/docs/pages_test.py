@@ -7,6 +7,7 @@
 # bazel: deps = ["//ncore/select", "//ncore/convert", "//ncore/transfer"]
 # bazel: deps = ["//ncore/data", "//ncore/data/v4", "//ncore/loaders", "@pypi//grain"]
 # bazel: deps = ["@pypi//xarray", "@pypi//dask", "@pypi//matplotlib", "ncore.transfer.testing"]
+# bazel: deps = ["@pypi//icechunk"]
 
 import os
 import stat
