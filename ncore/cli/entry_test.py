@@ -36,7 +36,7 @@ def run(*arguments):
     )
 
 
-@pytest.mark.parametrize("module", ["ncore.cli.main", "difflib", "ncore.cli.itar"])
+@pytest.mark.parametrize("module", ["ncore.cli.main", "ncore.cli.itar"])
 def test_ctrl_c_while_the_program_is_imported_is_no_traceback(module):
     done = run("-c", _INTERRUPTED.format(module), "itar", "--help")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: interrupted\n")
