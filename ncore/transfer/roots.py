@@ -37,6 +37,8 @@ from ncore.transfer.one_file import ARCHIVES, ZIPS
 
 DANDI_LOCATIONS = (DandisetURL, BaseAssetIDURL, ZarrArchiveURL)
 _UNWRITTEN = (*ZIPS, ".tar", ".tar.gz", ".tgz")
+# DANDI's, which anybody may read, also without an account.
+_PUBLIC_BUCKET, _PUBLIC_REGION = "dandiarchive", "us-east-2"
 _PATTERN = re.compile(r"[*?[]")
 
 
@@ -172,6 +174,9 @@ async def _object_root(location: ObjectURL, options: OpenOptions, is_selected: b
 
 def _bucket(location: ObjectURL, options: OpenOptions) -> tuple[str, dict[str, Any], bool]:
     storage = dict(options.storage)
+    elsewhere = any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"))
+    if location.bucket == _PUBLIC_BUCKET and not storage and not elsewhere:
+        storage = {"skip_signature": True, "region": _PUBLIC_REGION}
     if location.region is not None:
         storage.setdefault("region", location.region)
     etag_is_md5 = bool(storage.pop("etag_is_md5", True))
