@@ -21,6 +21,7 @@ from ncore.transfer.errors import (
     AccessDeniedError,
     DigestMismatchError,
     EntryChangedError,
+    EntryExistsError,
     EntryNotFoundError,
     TransferError,
 )
@@ -281,6 +282,8 @@ def _error(e: OSError, key: str) -> TransferError:
         return EntryNotFoundError(what)
     if isinstance(e, PermissionError):
         return AccessDeniedError(what)
+    if isinstance(e, NotADirectoryError):
+        return EntryExistsError(f"{show_key(key)!r}: a file is where a directory should be")
     if e.errno == errno.ENOSPC:
         return TransferError(f"{what}; free some space and run again: what is there is kept")
     return TransferError(what)

@@ -160,7 +160,7 @@ async def _upload(
     policy = Policy(
         existing=request.existing,
         extra=MODES[request.mode] if root.is_zarr and not inside else Extra.KEEP,
-        resolve_conflicts=not inside,
+        resolve_conflicts=not inside and request.existing not in (Existing.ERROR, Existing.SKIP),
         skip_chunks=only_metadata(selection),
         source_has=lambda path: has_directory(backend, path),
     )

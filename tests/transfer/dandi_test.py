@@ -179,6 +179,23 @@ def test_a_redirect_of_the_api_is_told_and_not_followed(server, ncore):
     assert "secret" not in err
 
 
+def test_what_stands_in_the_way_is_deleted_only_where_overwriting_is_meant(server, ncore, tmp_path):
+    def objects():
+        return set(server.archive.zarr_at("000001", "sub-1/a.zarr").objects.items())
+
+    fill(tmp_path / "a.zarr", {"0/0": b"a file now", ".zgroup/x": b"a directory now"})
+    patch = ("upload", "a.zarr", "--zarr-mode", "patch", "--to", page(server, "sub-1/"))
+    for existing in ("error", "skip"):
+        code, _, err = ncore(*patch, "-e", existing)
+        assert (code, "0/0" in err, ".zgroup" in err) == (1, True, True)
+        assert objects() == set(FILES)
+    assert ncore(*patch)[0] == 0
+    assert objects() == {"0/.zarray", "0/0", ".zgroup/x"}
+    (tmp_path / "out").write_text("x")
+    code, _, err = ncore("download", page(server, "sub-1/a.zarr"), "-o", "out")
+    assert (code, "a file is where a directory should be" in err) == (1, True)
+
+
 def test_one_file_into_a_zarr(server, ncore, tmp_path):
     def objects():
         found = server.archive.zarr_at("000001", "sub-1/a.zarr").objects.items()
