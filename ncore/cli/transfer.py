@@ -16,14 +16,14 @@ from ncore.itar.sizes import human_size
 from ncore.select.help import LOCATION_HELP, ZARR_AND_HELP, ZARR_HELP, ZARR_NOT_HELP
 from ncore.select.selection import ZarrSelection
 from ncore.transfer.actions import Existing
-from ncore.transfer.download import Download, download
+from ncore.transfer.downloading import Download, download
 from ncore.transfer.execute import Options
 from ncore.transfer.keys import show_key
 from ncore.transfer.ls import list_location
 from ncore.transfer.report import Report, Reporter
 from ncore.transfer.roots import OpenOptions
 from ncore.transfer.several import ROOTS_AT_ONCE
-from ncore.transfer.upload import MODES, Upload, upload
+from ncore.transfer.uploading import MODES, Upload, upload
 
 _DOWNLOAD_EXAMPLE = """
 ncore transfer download dandi://dandi/000108/sub-1/x.ome.zarr --zarr metadata

@@ -65,7 +65,11 @@ def convert(
         What was done, array by array.
 
     Raises:
-        ConvertError: see `convert_store`.
+        UnsupportedError: arrays that cannot be converted; nothing was written.
+        TargetExistsError: something is at the target and ``overwrite`` is off.
+        VerificationError: what was written differs; the target was not published.
+        SourceError: the source holds no zarr v2 hierarchy.
+        ChunkDecodeError: a chunk that had to be re-encoded is damaged.
         OptionError: a choice does not exist.
     """
     options = (options or ConvertOptions()).with_choices(**choices)
