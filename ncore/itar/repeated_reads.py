@@ -27,7 +27,14 @@ class RepeatedReads:
         """
         self._source = source
         self._states = bytearray(count)
-        self._copy = CopyChoice(self._copy_mapped, source.read)
+
+        # Of the source alone: a method of this object would keep both alive in a circle,
+        # and the file open, until Python looks for such.
+        def copy_mapped(offset: int, size: int) -> bytes:
+            return source.view(offset, size).tobytes()
+
+        self._copy_mapped = copy_mapped
+        self._copy = CopyChoice(copy_mapped, source.read)
         # Pages of a file that exceeds the memory are gone when they are needed again.
         self._stays = source.size * 2 < _memory_size()
 
@@ -55,9 +62,6 @@ class RepeatedReads:
         """Take it that the payload has been brought into memory, in whatever way."""
         if self._stays and self._states[number] == _UNSEEN:
             self._states[number] = _SEEN
-
-    def _copy_mapped(self, offset: int, size: int) -> bytes:
-        return self._source.view(offset, size).tobytes()
 
 
 def _memory_size() -> int:

@@ -63,6 +63,22 @@ class ByteSource(Protocol):
         ...
 
 
+class _Descriptor(int):
+    """A file descriptor that is closed with the last reference to it.
+
+    A thread that is inside a call with it holds one, so the number cannot become that of
+    another file meanwhile, whose bytes the call would return.
+    """
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        os.close(self)
+
+
+_CLOSED = -1
+
+
 class FileSource:
     """A local file, read with ``pread``: no shared position, no lock, right after a fork."""
 
@@ -83,7 +99,9 @@ class FileSource:
         self._file = Path(file_behind(self.path))
         try:
             # Without O_NONBLOCK opening a named pipe waits for a writer.
-            self._fd = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            self._fd: int = _Descriptor(
+                os.open(self._file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            )
         except FileNotFoundError:
             from ncore.itar.unfinished import describe_missing
 
@@ -117,14 +135,15 @@ class FileSource:
         return self._size
 
     def fileno(self) -> int:
-        """Return the file descriptor.
+        """Return the file descriptor; it stays open while it is referred to.
 
         Raises:
             ItarClosedError: the source is closed.
         """
-        if self._fd < 0:
+        fd = self._fd
+        if fd < 0:
             raise ItarClosedError(f"{self._name}: the archive is closed")
-        return self._fd
+        return fd
 
     def read(self, offset: int, size: int) -> bytes:  # docstring inherited
         if offset + size > self._tail_start:
@@ -164,17 +183,20 @@ class FileSource:
         Raises:
             ItarChangedError: the file has been cut already.
         """
-        if self._map is None:
-            length = min(self._size, self._tail_start)  # payloads lie before the tail
+        if offset + size > self._tail_start:  # payloads lie before it, or should
+            return memoryview(self._read_over_tail(offset, size))
+        mapped = self._map  # another thread may close the source
+        if mapped is None:
+            length = min(self._size, self._tail_start)
             if length == 0:
                 return memoryview(b"")
             if os.lseek(self.fileno(), 0, os.SEEK_END) < length:
                 raise self._cut(length)
-            self._map = mmap.mmap(self.fileno(), length, access=mmap.ACCESS_READ)
+            mapped = self._map = mmap.mmap(self.fileno(), length, access=mmap.ACCESS_READ)
         # The size by way of the unused position: fstat takes four times as long.
         if os.lseek(self.fileno(), 0, os.SEEK_END) < offset + size:
             raise self._cut(offset + size)
-        return memoryview(self._map)[offset : offset + size]
+        return memoryview(mapped)[offset : offset + size]
 
     def will_need(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Have the kernel fetch each (offset, size) of views to come, all at once.
@@ -184,30 +206,25 @@ class FileSource:
         """
         if self._map is None:
             self.view(0, 0)
-        if self._map is None or not _CAN_ADVISE:
+        mapped = self._map
+        if mapped is None or not _CAN_ADVISE:
             return
-        length = len(self._map)
+        length = len(mapped)
         for offset, size in ranges:
             start = offset - offset % mmap.PAGESIZE
             stop = min(offset + size, length)
             if start < stop:
-                self._map.madvise(mmap.MADV_WILLNEED, start, stop - start)
+                mapped.madvise(mmap.MADV_WILLNEED, start, stop - start)
 
     def close(self) -> None:  # docstring inherited
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            os.close(fd)
-        self._map = None  # views keep it alive
+        self._fd = _CLOSED  # reads that have begun keep it open
+        self._map = None  # and views the map
 
     def __enter__(self) -> "FileSource":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_fd", -1) >= 0:
-            os.close(self._fd)
 
     def __repr__(self) -> str:
         return f"FileSource({self.name!r})"
