@@ -146,20 +146,3 @@ class DirectorySource(Source):
 
     def identity(self) -> Any:
         return ["directory", os.path.realpath(self.path)]
-
-
-class MappingSource(Source):
-    """A store whose entries are already in memory (metadata carried inside another document)."""
-
-    def __init__(self, name: str, entries: Mapping[str, bytes]) -> None:
-        self.name = name
-        self._data = entries
-
-    def entries(self) -> Mapping[str, int]:
-        return {key: len(value) for key, value in self._data.items()}
-
-    def read(self, key: str) -> bytes:
-        return self._data[key]
-
-    def identity(self) -> Any:
-        return ["mapping", self.name]

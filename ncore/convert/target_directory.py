@@ -59,12 +59,8 @@ class DirectoryTarget(Target):
         return self.path.exists()
 
     def check_place(self, source: Source, overwrite: bool) -> str:
-        for path in (
-            self.path,
-            self.stage,
-            self._shares,
-            self._old,
-        ):  # what a run removes or renames
+        # What a run removes or renames.
+        for path in (self.path, self.stage, self._shares, self._old):
             check_apart(source, path, self.name)
         self.exists()
         return self._check_replaceable(overwrite, zarr_name(source))

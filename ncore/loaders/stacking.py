@@ -11,10 +11,10 @@ from ncore.loaders.errors import LoaderArgumentError
 def stack_samples(samples: Sequence[Any]) -> Any:
     """Put samples together, entry by entry.
 
-    Dicts of equal keys and tuples keep their structure. Numbers and arrays of equal shape and dtype
-    become arrays with a new first dimension; everything else (bytes, text, arrays of
-    different lengths such as point clouds, dicts of different keys, None) becomes a list.
-    A ``collate_fn`` for PyTorch, whose own cannot put point clouds together.
+    Dicts of equal keys and tuples keep their structure. Numbers and arrays of equal
+    shape and dtype become arrays with a new first dimension; everything else (bytes, text,
+    arrays of different lengths such as point clouds, dicts of different keys, None) becomes
+    a list. A ``collate_fn`` for PyTorch, whose own cannot put point clouds together.
 
     Args:
         samples: at least one.

@@ -13,7 +13,7 @@ against its entry. Keys that come from outside are hostile until
 :func:`ncore.transfer.keys.check_key` has passed them.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -292,14 +292,3 @@ class Root:
     kind: str = "zarr"
     extra: dict[str, str] = field(default_factory=dict)
     size: int | None = None
-
-
-class SourceFactory(Protocol):
-    """Opens what a parsed location stands for, one root after another."""
-
-    def __call__(self, location: str) -> AsyncIterator[Root]:
-        """Yield the roots; raises LocationError or EntryNotFoundError."""
-        ...
-
-
-TargetFactory = Callable[[str], Awaitable[Target]]

@@ -1,6 +1,5 @@
 """An asset of a DANDI server that is one plain file (NWB, TIFF, …): copied whole."""
 
-import hashlib
 import math
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -10,6 +9,7 @@ from ncore.transfer.backend import Bytes, Capabilities, Entry
 from ncore.transfer.dandi_client import DandiClient
 from ncore.transfer.digests import Digest, register_hasher
 from ncore.transfer.errors import TransferError, UnsupportedError
+from ncore.transfer.parts_md5 import PartsMd5
 
 Json = Any
 DANDI_ETAG = "dandi-etag"
@@ -23,36 +23,7 @@ def dandi_part_size(size: int) -> int:
     return max(_PART, math.ceil(size / _MOST_PARTS))
 
 
-class _DandiEtag:
-    def __init__(self, size: int) -> None:
-        self._part = dandi_part_size(size)
-        self._parts: list[bytes] = []
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._at = 0
-
-    def update(self, data: Bytes, /) -> None:
-        view = memoryview(data)
-        while view:
-            piece = view[: self._part - self._at]
-            self._md5.update(piece)
-            self._at += len(piece)
-            view = view[len(piece) :]
-            if self._at == self._part:
-                self._end()
-
-    def _end(self) -> None:
-        self._parts.append(self._md5.digest())
-        self._md5, self._at = hashlib.md5(usedforsecurity=False), 0
-
-    def hexdigest(self) -> str:
-        parts = self._parts
-        if self._at or not parts:
-            parts = [*parts, self._md5.digest()]
-        whole = hashlib.md5(b"".join(parts), usedforsecurity=False)
-        return f"{whole.hexdigest()}-{len(parts)}"
-
-
-register_hasher(DANDI_ETAG, _DandiEtag)
+register_hasher(DANDI_ETAG, lambda size: PartsMd5(dandi_part_size(size)))
 
 
 class DandiBlobSource:

@@ -8,7 +8,6 @@ those ``etag_is_md5`` must be false.
 """
 
 import asyncio
-import hashlib
 import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
@@ -29,6 +28,7 @@ from ncore.transfer.errors import (
     UnsupportedError,
 )
 from ncore.transfer.keys import show_key
+from ncore.transfer.parts_md5 import PartsMd5
 
 if TYPE_CHECKING:
     from obstore import GetResult, PutMode
@@ -52,37 +52,7 @@ def part_size(size: int) -> int:
     return max(_PART, math.ceil(size / _MOST_PARTS / (1 << 20)) << 20)
 
 
-class _MultipartEtag:
-    def __init__(self, size: int) -> None:
-        self._part = part_size(size)
-        self._digests: list[bytes] = []
-        self._at = 0
-        self._md5 = hashlib.md5(usedforsecurity=False)
-
-    def update(self, data: Bytes, /) -> None:
-        view = memoryview(data)
-        while view:
-            piece = view[: self._part - self._at]
-            self._md5.update(piece)
-            self._at += len(piece)
-            view = view[len(piece) :]
-            if self._at == self._part:
-                self._end()
-
-    def _end(self) -> None:
-        self._digests.append(self._md5.digest())
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._at = 0
-
-    def hexdigest(self) -> str:
-        digests = self._digests
-        if self._at or not digests:
-            digests = [*digests, self._md5.digest()]
-        whole = hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest()
-        return f"{whole}-{len(digests)}"
-
-
-register_hasher(MULTIPART, _MultipartEtag)
+register_hasher(MULTIPART, lambda size: PartsMd5(part_size(size)))
 
 
 def digest_of_etag(etag: str | None, size: int) -> Digest | None:
@@ -228,7 +198,6 @@ class ObjectBackend:
 
     async def read(self, entry: Entry) -> bytes:
         """Return all bytes of one object, of the state that was listed."""
-
         try:
             result = await self._get(entry, _same_state(entry))
             return bytes(await self._answer(result.bytes_async()))
@@ -244,7 +213,6 @@ class ObjectBackend:
 
     async def stream(self, entry: Entry, offset: int = 0) -> AsyncIterator[Bytes]:
         """Yield an object's bytes from ``offset`` on."""
-
         options = _same_state(entry)
         if offset:
             options["range"] = {"offset": offset}

@@ -4,7 +4,8 @@ Components written for the original call zarr 2 on it. Most of those calls are
 the same in zarr 3. :class:`ComponentGroup` adds what zarr 3 took away and can
 be had honestly: ``create_dataset(name, data=...)`` with its old defaults, a
 numcodecs ``compressor``, NumPy scalars in attributes, the length of arrays,
-scalar elements, and members in a predictable order. It is a ``zarr.Group`` in every other respect.
+scalar elements, and members in a predictable order. It is a ``zarr.Group`` in
+every other respect.
 """
 
 from collections.abc import Generator, Iterator
