@@ -229,6 +229,7 @@ def _sleeping(task: FleetTask, options: ConvertOptions, retries: int) -> FleetRe
 
 
 _SLEEPERS = """
+import signal
 import sys
 from ncore.convert.fleet import run_here
 from ncore.convert.fleet_task import FleetTask
@@ -236,6 +237,7 @@ from ncore.convert.options import ConvertOptions
 from tests.convert.fleet_test import _sleeping
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
     tasks = [FleetTask(f"{sys.argv[1]}/{i}", "x") for i in range(2)]
     list(run_here(tasks, ConvertOptions(jobs=1), 2, work=_sleeping))
 """
