@@ -49,7 +49,7 @@ def add_output_flags(
     """
     group = parser.add_argument_group("output")
     group.add_argument("--json", action="store_true", help="print the result as one JSON document")
-    group.add_argument("--quiet", action="store_true", help=quiet)
+    group.add_argument("-q", "--quiet", action="store_true", help=quiet)
     group.add_argument("--traceback", action="store_true", help="show where an error arose")
 
 

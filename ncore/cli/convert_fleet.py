@@ -148,5 +148,8 @@ def _hints(results: list[FleetResult]) -> list[str]:
         for hint in result.report.get("hints", []):
             # Hints name nodes in brackets; what is left tells one kind from another.
             alike.setdefault(hint.partition(" (")[0], []).append(f"{result.source}: {hint}")
-    more = [f" (and {len(lines) - 1} more zarrs)" if lines[1:] else "" for lines in alike.values()]
+    more = [
+        f" (and {counted(len(lines) - 1, 'more zarr')})" if lines[1:] else ""
+        for lines in alike.values()
+    ]
     return [lines[0] + rest for lines, rest in zip(alike.values(), more, strict=True)]

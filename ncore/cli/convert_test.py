@@ -131,7 +131,7 @@ def test_in_place(old, capsys):
 
 def test_quiet_prints_errors_only(old, capsys):
     assert _run("old.zarr", "new.zarr", "--quiet", "--compressor", "zstd") == 0
-    assert _run("old.zarr", "fleet.zarr", "--recursive", "--to", "out", "--quiet") == 1
+    assert _run("old.zarr", "fleet.zarr", "--recursive", "--to", "out", "-q") == 1
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err == "error: fleet.zarr: no such file or directory\n"

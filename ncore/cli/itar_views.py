@@ -114,7 +114,7 @@ def packed(report: PackReport) -> str:
     """What ``pack`` did."""
     if report.archive_bytes is None:
         return (
-            f"would pack {report.members:,} files, {human_size(report.bytes)}, into "
+            f"would pack {counted(report.members, 'file')}, {human_size(report.bytes)}, into "
             f"{report.target}; nothing was written"
         )
     return (
@@ -153,7 +153,7 @@ def verified(report: VerifyReport, decoded: int | None, *, payloads: bool) -> st
         looked.append(f"{counted(decoded, 'chunk')} decoded")
     if report.dead_bytes:
         looked.append(f"{human_size(report.dead_bytes)} of dead space")
-    state = "good" if report.ok else f"{len(report.problems):,} problems"
+    state = "good" if report.ok else counted(len(report.problems), "problem")
     return "\n".join([*lines, f"{report.name}: {state} ({', '.join(looked)})"])
 
 
@@ -184,7 +184,9 @@ def recovered(report: RecoveryReport, hierarchy: ZarrRecoveryReport | None) -> s
     if len(report.gaps) > _PROBLEMS_SHOWN:
         lines.append(f"and {len(report.gaps) - _PROBLEMS_SHOWN} more such spans; --json has all")
     if report.unusable:
-        lines.append(f"lost: {len(report.unusable)} members whose names cannot be keys")
+        lines.append(
+            f"lost: {counted(len(report.unusable), 'member')} with names that cannot be keys"
+        )
     found = f"{counted(report.members, 'member')}, {human_size(report.payload_bytes)}"
     if hierarchy is None:
         return "\n".join(

@@ -141,7 +141,8 @@ def make_plan(source: Source, hierarchy: V2Hierarchy, options: ConvertOptions, r
         path or "/" for path, found in hierarchy.groups.items() if translate_attributes(found)[1]
     ]
     if odd:
-        more = f" and {len(odd) - 1} more groups" if len(odd) > 1 else ""
+        others = len(odd) - 1
+        more = f" and {others} more group{'s' if others > 1 else ''}" if others else ""
         warnings.append(f"{_STRING_FORM} (group {odd[0]}{more})")
     plan = Plan(arrays, groups, dict(hierarchy.others), hierarchy.consolidated, root, warnings, [])
     _plan_ome(plan, hierarchy, root or source.name, options.ome)
