@@ -31,7 +31,6 @@ from ncore.stores.indexed_tar import IndexedTarStore
 from ncore.stores.layout import read_layout
 from ncore.stores.layout_page import layout_page
 from ncore.stores.pack import pack
-from ncore.stores.pack_source import open_pack_source
 from ncore.stores.recovery import recover_archive
 from ncore.stores.references import (
     archive_url,
@@ -142,13 +141,7 @@ def do_tree(args: argparse.Namespace, out: Output) -> None:
     """Show the hierarchy."""
     if _is_unpacked(args.archive):
         name = local_path(args.archive)
-        source = open_pack_source(name)
-        try:
-            hierarchy = read_unpacked_hierarchy(source)
-        finally:
-            source.close()
-        if not hierarchy.nodes:
-            raise StoreLocationError(f"{name}: holds no zarr")
+        hierarchy = read_unpacked_hierarchy(name)
     else:
         with _open(args) as store:
             hierarchy, name = read_hierarchy(store), store.name
@@ -206,15 +199,9 @@ def do_refs(args: argparse.Namespace, out: Output) -> None:
         write_output(target, json.dumps(document) + "\n")
         return
     with _open(args) as store:
-        try:
-            report = write_references(
-                store, args.target, args.format, url=args.url, overwrite=args.overwrite
-            )
-        except ImportError as error:
-            raise UsageError(
-                f"--format parquet needs {error.name or 'more packages'}: "
-                "pip install 'ncore[parquet]'"
-            ) from None
+        report = write_references(
+            store, args.target, args.format, url=args.url, overwrite=args.overwrite
+        )
     out.result(
         report._asdict(),
         f"{args.target}: {counted(report.chunks, 'chunk')} referenced, "

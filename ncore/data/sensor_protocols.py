@@ -387,7 +387,7 @@ class RayBundleSensorProtocol(SensorProtocol, Protocol):
         """Return the distances of one return, float32 ``(N,)``, metres, NaN where absent.
 
         Raises:
-            IndexError: there is no such frame or return.
+            IndexRangeError: there is no such frame or return (an ``IndexError``).
         """
         ...
 
@@ -397,7 +397,7 @@ class RayBundleSensorProtocol(SensorProtocol, Protocol):
         """Return which rays have this return, bool ``(N,)``.
 
         Raises:
-            IndexError: there is no such frame or return.
+            IndexRangeError: there is no such frame or return (an ``IndexError``).
         """
         ...
 
@@ -418,7 +418,7 @@ class RayBundleSensorProtocol(SensorProtocol, Protocol):
             return_index: which return.
 
         Raises:
-            IndexError: there is no such frame or return.
+            IndexRangeError: there is no such frame or return (an ``IndexError``).
             InvalidDataError: the poses do not cover the frame's time.
             UnknownNameError: the pose graph does not know the sensor, or no ``"world"``.
         """
@@ -448,7 +448,7 @@ class LidarSensorProtocol(RayBundleSensorProtocol, Protocol):
         """Return the intensities of one return, float32 ``(N,)`` in [0, 1], NaN where absent.
 
         Raises:
-            IndexError: there is no such frame or return.
+            IndexRangeError: there is no such frame or return (an ``IndexError``).
         """
         ...
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     )
     from ncore.stores.errors import ConsolidatedMetadataError as ConsolidatedMetadataError
     from ncore.stores.errors import ConsolidatedMetadataWarning as ConsolidatedMetadataWarning
+    from ncore.stores.errors import MissingPackageError as MissingPackageError
+    from ncore.stores.errors import ReferencesError as ReferencesError
     from ncore.stores.errors import StoreError as StoreError
     from ncore.stores.errors import StoreExistsError as StoreExistsError
     from ncore.stores.errors import StoreLocationError as StoreLocationError
@@ -37,6 +39,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "ConsolidatedMetadataError": "ncore.stores.errors",
         "ConsolidatedMetadataWarning": "ncore.stores.errors",
         "IndexedTarStore": "ncore.stores.indexed_tar",
+        "MissingPackageError": "ncore.stores.errors",
+        "ReferencesError": "ncore.stores.errors",
         "StoreError": "ncore.stores.errors",
         "StoreExistsError": "ncore.stores.errors",
         "StoreLocationError": "ncore.stores.errors",

@@ -1,5 +1,6 @@
 """What is in an archive: its hierarchy, its members and its figures, as tools show them."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,11 @@ from ncore.itar.reader import ItarReader
 from ncore.itar.trailer import end_of_tar
 from ncore.stores import documents
 from ncore.stores.documents import ROOT_V3_CBOR
+from ncore.stores.errors import StoreLocationError
 from ncore.stores.hierarchy import Hierarchy
 from ncore.stores.indexed_tar import IndexedTarStore
 from ncore.stores.listing import children, prefix_range
-from ncore.stores.pack_source import PackSource
+from ncore.stores.pack_source import open_pack_source
 
 
 @dataclass
@@ -94,15 +96,27 @@ def read_hierarchy(store: IndexedTarStore) -> Hierarchy:
     return Hierarchy(((entry.key, entry.size) for entry in entries(store.reader)), found)
 
 
-def read_unpacked_hierarchy(source: PackSource) -> Hierarchy:
-    """Return the hierarchy in a directory or zip file, from all of its metadata documents."""
-    sizes = source.sizes()
-    found = {
-        key: documents.parse_json(b"".join(source.pieces(key)))
-        for key in sorted(sizes)
-        if documents.is_document(key)
-    }
-    return Hierarchy(sizes.items(), found)
+def read_unpacked_hierarchy(location: str | os.PathLike[str]) -> Hierarchy:
+    """Return the hierarchy in a directory or zip file, from all of its metadata documents.
+
+    Raises:
+        PackError: there is neither (a ``ValueError``).
+        StoreLocationError: there is no zarr in it (a ``ValueError``).
+    """
+    source = open_pack_source(location)
+    try:
+        sizes = source.sizes()
+        found = {
+            key: documents.parse_json(b"".join(source.pieces(key)))
+            for key in sorted(sizes)
+            if documents.is_document(key)
+        }
+        hierarchy = Hierarchy(sizes.items(), found)
+    finally:
+        source.close()
+    if not hierarchy.nodes:
+        raise StoreLocationError(f"{source.name}: holds no zarr")
+    return hierarchy
 
 
 def entries(reader: ItarReader) -> Iterator[Entry]:

@@ -14,9 +14,10 @@ from zarr.core.sync import sync
 from zarr.storage import StorePath, WrapperStore
 from zarr.storage._common import make_store_path
 
+from ncore.itar.errors import ItarOptionError
 from ncore.stores import documents
 from ncore.stores.documents import CONSOLIDATED_V2, CONSOLIDATED_V2_CBOR, V2_NAMES
-from ncore.stores.errors import ConsolidatedMetadataError
+from ncore.stores.errors import ConsolidatedMetadataError, StoreLocationError
 from ncore.stores.indexed_tar import IndexedTarStore
 
 
@@ -118,12 +119,16 @@ def open_compressed_consolidated(
 
     Raises:
         ConsolidatedMetadataError: the key is missing or damaged, or of an unknown format.
+        ItarOptionError: another mode (a ``ValueError``).
+        StoreLocationError: a path inside a store (a ``ValueError``).
     """
     if mode != "r":
-        raise ValueError(f"mode {mode!r} is not r; to change a group open it with zarr.open_group")
+        raise ItarOptionError(
+            f"mode {mode!r} is not r; to change a group open it with zarr.open_group"
+        )
     place: StorePath = sync(make_store_path(store, mode="r"))
     if place.path:
-        raise ValueError(f"{place}: open the whole store and give path= for a group within")
+        raise StoreLocationError(f"{place}: open the whole store and give path= for a group within")
     if sync(place.store.exists(documents.ROOT_V3)):
         return zarr.open_group(place.store, mode="r", use_consolidated=True, **kwargs)
     wrapped = ConsolidatedCompressedMetadataStore(place.store, metadata_key)

@@ -3,13 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from zarr.storage import LocalStore
+from zarr.storage import LocalStore, StorePath
 
+from ncore.itar.errors import ItarOptionError
 from ncore.stores.compressed_metadata import (
     consolidate_compressed_metadata,
     open_compressed_consolidated,
 )
-from ncore.stores.errors import ConsolidatedMetadataError
+from ncore.stores.errors import ConsolidatedMetadataError, StoreLocationError
 from ncore.stores.indexed_tar import IndexedTarStore
 
 
@@ -37,8 +38,10 @@ def test_directory(tmp_path: Path) -> None:
             path.unlink()
     check(open_compressed_consolidated(tmp_path / "d"))
     check(open_compressed_consolidated(LocalStore(tmp_path / "d", read_only=True)))
-    with pytest.raises(ValueError, match="r\\+"):
+    with pytest.raises(ItarOptionError, match="r\\+"):
         open_compressed_consolidated(tmp_path / "d", mode="r+")
+    with pytest.raises(StoreLocationError, match="give path= for a group within"):
+        open_compressed_consolidated(StorePath(LocalStore(tmp_path / "d"), "g"))
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])

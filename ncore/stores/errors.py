@@ -36,5 +36,9 @@ class UnpackError(StoreError, ValueError):
     """A key cannot be a file below the target directory. The message says which and why."""
 
 
+class MissingPackageError(StoreError, ImportError):
+    """What was asked for needs packages of one of ncore's extras. The message names it."""
+
+
 class ReferencesError(StoreError, ValueError):
     """Something that references of the wanted kind cannot express. The message says which."""

@@ -14,6 +14,7 @@ from ncore.itar.fsspec_source import FsspecSource
 from ncore.itar.location import open_source
 from ncore.itar.reader import DEFAULT_TAIL, ItarReader
 from ncore.itar.source import ByteSource
+from ncore.stores.errors import StoreNotFoundError
 from ncore.stores.listing import children, prefix_range
 from ncore.stores.read_session import ReadSession
 
@@ -83,7 +84,7 @@ class ItarFileSystem(AbstractFileSystem):  # type: ignore[misc]
         keys = self._session.sorted_keys()
         low, high = prefix_range(keys, f"{key}/" if key else "")
         if low == high and key:
-            raise FileNotFoundError(f"{self.fo}: no file or directory {key!r}")
+            raise StoreNotFoundError(f"{self.fo}: no file or directory {key!r}")
         return {"name": key, "size": 0, "type": "directory"}
 
     def exists(self, path: str, **kwargs: Any) -> bool:
@@ -111,7 +112,7 @@ class ItarFileSystem(AbstractFileSystem):  # type: ignore[misc]
         key = self._strip_protocol(path)
         size = self._session.size(key)
         if size is None:
-            raise FileNotFoundError(f"{self.fo}: no file {key!r}")
+            raise StoreNotFoundError(f"{self.fo}: no file {key!r}")
         if start is None and end is None:
             return self._session.get(key) or b""
         first, last, _ = slice(start, end).indices(size)
@@ -137,9 +138,9 @@ class ItarFileSystem(AbstractFileSystem):  # type: ignore[misc]
             if data is not None:
                 found[name] = data
             elif on_error == "raise":
-                raise FileNotFoundError(f"{self.fo}: no file {key!r}")
+                raise StoreNotFoundError(f"{self.fo}: no file {key!r}")
             elif on_error == "return":
-                found[name] = FileNotFoundError(f"{self.fo}: no file {key!r}")
+                found[name] = StoreNotFoundError(f"{self.fo}: no file {key!r}")
         return found
 
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:

@@ -11,6 +11,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from ncore.itar.errors import ItarFormatError, ItarOptionError, ItarReadOnlyError
 from ncore.itar.testing.s3_server import options, rclone_server
 from ncore.itar.writer import ItarWriter
+from ncore.stores.errors import StoreNotFoundError
 from ncore.stores.indexed_tar import IndexedTarStore
 from ncore.stores.itar_filesystem import ItarFileSystem
 
@@ -46,7 +47,7 @@ def test_directories_and_files(archive):
     assert fs.isfile("a/b/one")
     assert not fs.exists("a/b/on")
     assert fs.du("") == sum(map(len, VALUES.values()))
-    with pytest.raises(FileNotFoundError, match="'nothing'"):
+    with pytest.raises(StoreNotFoundError, match="'nothing'"):
         fs.ls("nothing")
 
 
@@ -62,8 +63,8 @@ def test_many_at_once(archive):
     assert fs.cat(list(VALUES)) == VALUES
     assert fs.cat("a", recursive=True) == {k: v for k, v in VALUES.items() if k.startswith("a/")}
     assert fs.cat(["top", "none"], on_error="omit") == {"top": VALUES["top"]}
-    assert isinstance(fs.cat(["none"], on_error="return")["none"], FileNotFoundError)
-    with pytest.raises(FileNotFoundError, match="'none'"):
+    assert isinstance(fs.cat(["none"], on_error="return")["none"], StoreNotFoundError)
+    with pytest.raises(StoreNotFoundError, match="'none'"):
         fs.cat(["top", "none"])
 
 

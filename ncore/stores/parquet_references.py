@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ncore.stores.documents import CONSOLIDATED_V2, ROOT_V3, is_document
-from ncore.stores.errors import ReferencesError
+from ncore.stores.errors import MissingPackageError, ReferencesError
 
 if TYPE_CHECKING:
     from ncore.stores.indexed_tar import IndexedTarStore
@@ -41,11 +41,16 @@ def write_parquet(
 
     Raises:
         ReferencesError: an array cannot be described by v2 metadata.
-        ImportError: pandas, fastparquet or kerchunk is missing.
+        MissingPackageError: pandas, fastparquet or kerchunk (an ``ImportError``).
     """
-    import fastparquet  # noqa: F401 (what fsspec writes with)
-    import kerchunk.df  # noqa: F401
-    import pandas  # noqa: F401
+    try:
+        import fastparquet  # noqa: F401 (what fsspec writes with)
+        import kerchunk.df  # noqa: F401
+        import pandas  # noqa: F401
+    except ImportError as error:
+        raise MissingPackageError(
+            f"Parquet references need {error.name or 'more packages'}: pip install 'ncore[parquet]'"
+        ) from None
     from fsspec.implementations.reference import LazyReferenceMapper
 
     path.mkdir()

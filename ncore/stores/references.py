@@ -75,7 +75,8 @@ def write_references(
     Raises:
         StoreExistsError: there is something at ``target`` (a ``FileExistsError``).
         ReferencesError: an array that Parquet references cannot describe (a ``ValueError``).
-        ImportError: Parquet needs pandas, fastparquet and kerchunk: ``pip install ncore[parquet]``.
+        MissingPackageError: Parquet needs pandas, fastparquet and kerchunk (an
+            ``ImportError``): ``pip install 'ncore[parquet]'``.
     """
     final = Path(target)
     if (final.exists() or final.is_symlink()) and not overwrite:

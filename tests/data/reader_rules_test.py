@@ -8,6 +8,7 @@ import pytest
 from upath import UPath
 
 from ncore.data import PointCloud
+from ncore.data.errors import IndexRangeError
 from ncore.data.v4 import (
     CameraLabelsComponent,
     CameraSensorComponent,
@@ -31,7 +32,7 @@ def test_returns_that_there_are_not(paths: list[UPath]) -> None:
     last = lidar.get_frame_ray_bundle_return_valid_mask(0, -1)
     np.testing.assert_array_equal(last, lidar.get_frame_ray_bundle_return_valid_mask(0, 1))
     for index in (2, -3):
-        with pytest.raises(IndexError, match="has 2 returns a ray, so none of index"):
+        with pytest.raises(IndexRangeError, match="has 2 returns a ray, so none of index"):
             lidar.get_frame_ray_bundle_return_valid_mask(0, index)
 
 

@@ -20,6 +20,7 @@ from ncore.data.v4 import (
     SequenceLoaderV4,
 )
 from ncore.data.v4.errors import SequenceFormatError, WriterClosedError
+from ncore.errors import NcoreError
 from ncore.itar.reader import ItarReader
 from ncore.stores.indexed_tar import IndexedTarStore
 from tests.data import small_sequence as small
@@ -366,8 +367,9 @@ def test_arguments_are_checked(tmp_path: Path) -> None:
         make(UPath(tmp_path), "s", "id", (0, 1), {})
     with pytest.raises(InvalidDataError, match="JSON"):
         make(UPath(tmp_path), "s", "id", small.INTERVAL, {"x": object()})
-    with pytest.raises(FileNotFoundError, match="no such component store"):
+    with pytest.raises(FileNotFoundError, match="no such component store") as caught:
         SequenceComponentGroupsReader([tmp_path / "missing.zarr.itar"])
+    assert isinstance(caught.value, NcoreError)
     file = tmp_path / "x.json"
     file.write_text('{"component_stores": [{"path": "../secret.zarr.itar"}]}')
     with pytest.raises(SequenceFormatError, match="does not lie in"):

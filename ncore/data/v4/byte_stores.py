@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ncore.data.v4.errors import SequenceFormatError
+from ncore.data.v4.errors import SequenceFormatError, SequenceNotFoundError
 from ncore.itar.place import absolute_path
 from ncore.stores.listing import IndexKeys, children
 
@@ -46,9 +46,6 @@ class ByteStore(Protocol):
 
     def read_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """The values of many keys, in this order; remote ones are fetched together."""
-
-    def contains(self, key: str) -> bool:
-        """Whether there is a value for ``key``."""
 
     def list_dir(self, path: str) -> list[str]:
         """Names of the keys, and of all nodes, directly below ``path``, in no order."""
@@ -116,9 +113,6 @@ class ItarByteStore:
 
     def read_many(self, keys: Sequence[str]) -> list[bytes | None]:
         return [self.read(key) for key in keys]
-
-    def contains(self, key: str) -> bool:
-        return key in self._reader
 
     def list_dir(self, path: str) -> list[str]:
         if self._keys is None and "/" not in path:
@@ -198,9 +192,6 @@ class DirectoryByteStore:
     def read_many(self, keys: Sequence[str]) -> list[bytes | None]:
         return [self.read(key) for key in keys]
 
-    def contains(self, key: str) -> bool:
-        return os.path.isfile(self._file(key))  # noqa: PTH113 (a hot path)
-
     def list_dir(self, path: str) -> list[str]:
         try:
             return os.listdir(self._file(path))  # noqa: PTH208 (a hot path)
@@ -251,11 +242,6 @@ class OpenZarrByteStore:
             return [None if value is None else value.to_bytes() for value in found]
 
         return sync(values())
-
-    def contains(self, key: str) -> bool:
-        from zarr.core.sync import sync
-
-        return sync(self._store.exists(key))
 
     def list_dir(self, path: str) -> list[str]:
         from zarr.core.sync import sync
@@ -338,7 +324,7 @@ def open_byte_store(path: "UPath | Path | str", index_tail_read_size: int | None
             :class:`ncore.stores.IndexedTarStore`.
 
     Raises:
-        FileNotFoundError: there is nothing at ``path``.
+        SequenceNotFoundError: there is nothing at ``path`` (a ``FileNotFoundError``).
         SequenceFormatError: a local file that is no ``.itar``.
     """
     local = local_path(path)
@@ -350,7 +336,7 @@ def open_byte_store(path: "UPath | Path | str", index_tail_read_size: int | None
     if local.is_dir():
         return DirectoryByteStore(str(local))
     if not local.exists():
-        raise FileNotFoundError(f"{local}: no such component store")
+        raise SequenceNotFoundError(f"{local}: no such component store")
     if local.suffix == ".itar":
         return ItarByteStore(str(local), index_tail_read_size)
     if local.suffix in (".zip", ".ozx"):

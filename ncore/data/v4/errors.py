@@ -17,6 +17,10 @@ class SequenceFormatError(SequenceError, RuntimeError):
     """A store is no NCore V4 component store, or the stores given do not belong together."""
 
 
+class SequenceNotFoundError(SequenceError, FileNotFoundError):
+    """There is no component store at a place."""
+
+
 class ComponentNotFoundError(SequenceError, KeyError, AssertionError):
     """No such component instance, sensor, frame, label, pose or array."""
 

@@ -240,8 +240,7 @@ class RayBundleSensor(Sensor[RayReaderT], RayBundleSensorProtocol):
         """(N,) float32 metres to one return of each ray, NaN where it is absent.
 
         Raises:
-            IndexRangeError: there is no such frame (an ``IndexError``).
-            IndexError: there is no such return.
+            IndexRangeError: there is no such frame or return (an ``IndexError``).
         """
         return self._reader.get_frame_ray_bundle_return_data(
             self._frame_id(frame_index), "distance_m", return_index
@@ -253,12 +252,11 @@ class RayBundleSensor(Sensor[RayReaderT], RayBundleSensorProtocol):
         """(N,) bool, whether one return of each ray is there.
 
         Raises:
-            IndexRangeError: there is no such frame (an ``IndexError``).
-            IndexError: there is no such return.
+            IndexRangeError: there is no such frame or return (an ``IndexError``).
         """
         mask = self._reader.get_frame_ray_bundle_return_valid_mask(self._frame_id(frame_index))
         if not -len(mask) <= return_index < len(mask):
-            raise IndexError(
+            raise IndexRangeError(
                 f"frame {frame_index} of sensor {self.sensor_id!r} has {len(mask)} returns a ray, "
                 f"so none of index {return_index}"
             )
@@ -287,8 +285,7 @@ class RayBundleSensor(Sensor[RayReaderT], RayBundleSensorProtocol):
             None) and ``xyz_m_end`` ((N, 3) float32 metres, NaN where the return is absent).
 
         Raises:
-            IndexRangeError: there is no such frame (an ``IndexError``).
-            IndexError: there is no such return.
+            IndexRangeError: there is no such frame or return (an ``IndexError``).
             InvalidDataError: the poses do not cover the frame's time.
             UnknownNameError: the pose graph does not know the sensor, or no ``"world"``.
         """
@@ -370,8 +367,7 @@ class LidarSensor(RayBundleSensor[LidarSensorComponent.Reader], LidarSensorProto
         """(N,) float32 in [0, 1] of one return of each ray, NaN where it is absent.
 
         Raises:
-            IndexRangeError: there is no such frame (an ``IndexError``).
-            IndexError: there is no such return.
+            IndexRangeError: there is no such frame or return (an ``IndexError``).
         """
         return self._reader.get_frame_ray_bundle_return_data(
             self._frame_id(frame_index), "intensity", return_index

@@ -170,7 +170,7 @@ class BaseRayBundleSensorComponentReader(BaseSensorComponentReader):
 
         Raises:
             ComponentNotFoundError: there is no such frame, or no such array (a ``KeyError``).
-            IndexError: there is no such return.
+            IndexRangeError: there is no such return (an ``IndexError``).
         """
         path = f"frames/{index(timestamp_us)}/{_RETURNS}/{name}"
         if return_index is None:
