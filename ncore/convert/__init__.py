@@ -6,8 +6,20 @@ from ncore._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from ncore.convert.conversion import convert as convert
+    from ncore.convert.errors import AlreadyV3Error as AlreadyV3Error
+    from ncore.convert.errors import ChunkDecodeError as ChunkDecodeError
     from ncore.convert.errors import ConvertError as ConvertError
+    from ncore.convert.errors import FleetError as FleetError
+    from ncore.convert.errors import LayoutError as LayoutError
+    from ncore.convert.errors import MixedMetadataError as MixedMetadataError
+    from ncore.convert.errors import OptionError as OptionError
+    from ncore.convert.errors import ResumeError as ResumeError
+    from ncore.convert.errors import SourceError as SourceError
+    from ncore.convert.errors import TargetError as TargetError
+    from ncore.convert.errors import TargetExistsError as TargetExistsError
+    from ncore.convert.errors import UnstorableKeyError as UnstorableKeyError
     from ncore.convert.errors import UnsupportedError as UnsupportedError
+    from ncore.convert.errors import V2MetadataError as V2MetadataError
     from ncore.convert.errors import VerificationError as VerificationError
     from ncore.convert.in_place import convert_in_place as convert_in_place
     from ncore.convert.options import ConvertOptions as ConvertOptions
@@ -24,8 +36,20 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "Layout": "ncore.convert.relayout",
         "ConversionReport": "ncore.convert.report",
         "TranslationOptions": "ncore.convert.translate_array",
+        "AlreadyV3Error": "ncore.convert.errors",
+        "ChunkDecodeError": "ncore.convert.errors",
         "ConvertError": "ncore.convert.errors",
+        "FleetError": "ncore.convert.errors",
+        "LayoutError": "ncore.convert.errors",
+        "MixedMetadataError": "ncore.convert.errors",
+        "OptionError": "ncore.convert.errors",
+        "ResumeError": "ncore.convert.errors",
+        "SourceError": "ncore.convert.errors",
+        "TargetError": "ncore.convert.errors",
+        "TargetExistsError": "ncore.convert.errors",
+        "UnstorableKeyError": "ncore.convert.errors",
         "UnsupportedError": "ncore.convert.errors",
+        "V2MetadataError": "ncore.convert.errors",
         "VerificationError": "ncore.convert.errors",
     },
 )

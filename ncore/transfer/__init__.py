@@ -19,7 +19,20 @@ if TYPE_CHECKING:
     from ncore.transfer.digests import Digest as Digest
     from ncore.transfer.downloading import Download as Download
     from ncore.transfer.downloading import download as download
+    from ncore.transfer.errors import AccessDeniedError as AccessDeniedError
+    from ncore.transfer.errors import ChecksumError as ChecksumError
+    from ncore.transfer.errors import DigestMismatchError as DigestMismatchError
+    from ncore.transfer.errors import EntryChangedError as EntryChangedError
+    from ncore.transfer.errors import EntryExistsError as EntryExistsError
+    from ncore.transfer.errors import EntryNotFoundError as EntryNotFoundError
+    from ncore.transfer.errors import GuardError as GuardError
+    from ncore.transfer.errors import LocationError as LocationError
+    from ncore.transfer.errors import ManifestError as ManifestError
+    from ncore.transfer.errors import NoMatchError as NoMatchError
     from ncore.transfer.errors import TransferError as TransferError
+    from ncore.transfer.errors import TransientError as TransientError
+    from ncore.transfer.errors import UnsafeKeyError as UnsafeKeyError
+    from ncore.transfer.errors import UnsupportedError as UnsupportedError
     from ncore.transfer.execute import Options as Options
     from ncore.transfer.local import LocalBackend as LocalBackend
     from ncore.transfer.ls import Line as Line
@@ -55,7 +68,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "Digest": "ncore.transfer.digests",
         "Download": "ncore.transfer.downloading",
         "download": "ncore.transfer.downloading",
-        "TransferError": "ncore.transfer.errors",
         "Options": "ncore.transfer.execute",
         "LocalBackend": "ncore.transfer.local",
         "Line": "ncore.transfer.ls",
@@ -73,5 +85,19 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "OpenOptions": "ncore.transfer.roots",
         "Upload": "ncore.transfer.uploading",
         "upload": "ncore.transfer.uploading",
+        "AccessDeniedError": "ncore.transfer.errors",
+        "ChecksumError": "ncore.transfer.errors",
+        "DigestMismatchError": "ncore.transfer.errors",
+        "EntryChangedError": "ncore.transfer.errors",
+        "EntryExistsError": "ncore.transfer.errors",
+        "EntryNotFoundError": "ncore.transfer.errors",
+        "GuardError": "ncore.transfer.errors",
+        "LocationError": "ncore.transfer.errors",
+        "ManifestError": "ncore.transfer.errors",
+        "NoMatchError": "ncore.transfer.errors",
+        "TransferError": "ncore.transfer.errors",
+        "TransientError": "ncore.transfer.errors",
+        "UnsafeKeyError": "ncore.transfer.errors",
+        "UnsupportedError": "ncore.transfer.errors",
     },
 )
