@@ -66,8 +66,13 @@ class DeferredJournal:
 
     def _append(self, record: bytes) -> None:
         if self._file is None:
-            self._file = self._create(self.path)
-            self._file.pwrite([_MAGIC], 0)
+            file = self._create(self.path)
+            try:
+                file.pwrite([_MAGIC], 0)
+            except BaseException:
+                file.close()
+                raise
+            self._file = file
             self._end = len(_MAGIC)
         self._file.pwrite([record], self._end)
         self._end += len(record)

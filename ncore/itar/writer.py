@@ -185,9 +185,11 @@ class ItarWriter:
             md5 = hashlib.md5(data, usedforsecurity=False).digest()
         with self._lock:
             self._check_open()
+            # The new value first: should the disk be full, the old one remains.
+            offset = self._log.append(header, data)
             if key in self._entries.rows or key in self._deferred:
                 self._remove(key)
-            self._record(key, self._log.append(header, data), len(data), checksum, md5)
+            self._record(key, offset, len(data), checksum, md5)
 
     def set_stream(self, key: str, chunks: Iterable[Buffer], size: int) -> None:
         """Write a member whose payload comes in pieces.
@@ -280,13 +282,13 @@ class ItarWriter:
         _check_key(key)
         with self._lock:
             self._check_open()
-            if key in self._entries.rows:
-                self._remove(key)
             journal = self._target.deferred
             if journal is not None:
                 if key in self._deferred:
                     journal.replaced(key, self._deferred[key])
                 journal.put(key, data, self._deferred)
+            if key in self._entries.rows:
+                self._remove(key)
             self._deferred[key] = data
             self.changed = True
 

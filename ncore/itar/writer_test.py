@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 import pickle
@@ -18,7 +19,9 @@ from ncore.itar.errors import (
     ItarLockedError,
     ItarNotFoundError,
 )
+from ncore.itar.files import OsFile
 from ncore.itar.reader import ItarReader
+from ncore.itar.target import WriteMode
 from ncore.itar.trailer import end_of_tar
 from ncore.itar.writer import ItarWriter
 
@@ -290,3 +293,49 @@ def test_unknown_choices(tmp_path: Path) -> None:
         ItarWriter(tmp_path / "f.itar", digests=("sha1",))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="mode 'q'"):
         ItarWriter(tmp_path / "f.itar", "q")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", ["w", "r+"])
+@pytest.mark.parametrize("way", ["set", "stream", "defer"])
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("size", [10, 100_000, 3_000_000])
+def test_a_value_that_cannot_be_replaced_stays(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: WriteMode,
+    way: str,
+    waits: bool,
+    size: int,
+) -> None:
+    """The disk is full: whoever goes on and closes must not publish an archive without it."""
+    old = {"k": b"o" * size, "other": b"x" * 1000}
+    path = tmp_path / "f.itar"
+    if mode == "r+":
+        write(path, **old)
+    writer = ItarWriter(path, mode)
+    if mode == "w":
+        for key, value in old.items():
+            writer.set(key, value)
+    if waits:
+        writer.defer("k", old["k"])
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OsFile, "pwrite", full)
+        try:
+            if way == "set":
+                writer.set("k", b"n" * size)
+            elif way == "stream":
+                writer.set_stream("k", [b"n" * size], size)
+            else:
+                writer.defer("k", b"n" * size)
+        except OSError:
+            value = old["k"]
+        else:
+            value = b"n" * size  # it is in the buffer
+    assert writer.read("k") == value
+    writer.close()
+    with ItarReader(path) as reader:
+        assert {key: reader.read(key) for key in reader} == {**old, "k": value}

@@ -138,9 +138,15 @@ class WriteSession:
         with self._lock:
             keys = self._keys.sorted()
             low, high = prefix_range(keys, prefix)
+            failed: OSError | None = None
             for key in keys[low:high]:
-                self.writer.delete(key)
+                try:
+                    self.writer.delete(key)
+                except OSError as error:  # the journal cannot be told; the key is gone
+                    failed = error
             self._keys = ChangingKeys([*keys[:low], *keys[high:]])
+            if failed is not None:
+                raise failed
 
     def _check_key(self, key: str) -> None:
         # What no directory could hold, no directory can be made of (`unpack`).

@@ -96,13 +96,13 @@ class CameraLabelsComponent:
                 raise InvalidDataError(f"{where}: there is already a label of that time")
             meta = {} if generic_meta_data is None else json_attributes(generic_meta_data, where)
             stored = self._encoded(data, where)
+            with self._labels.new_group(str(timestamp), {"generic_meta_data": meta}) as label:
+                if isinstance(stored, bytes):
+                    image_format = self._descriptor.label_schema.encoded_format
+                    label.create_blob(_DATA, stored, {"format": image_format})
+                else:
+                    label.create_array(_DATA, stored)
             self._timestamps.add(timestamp)
-            label = self._labels.create_group(str(timestamp), {"generic_meta_data": meta})
-            if isinstance(stored, bytes):
-                image_format = self._descriptor.label_schema.encoded_format
-                label.create_blob(_DATA, stored, {"format": image_format})
-            else:
-                label.create_array(_DATA, stored)
 
         def _encoded(self, data: Any, where: str) -> "npt.NDArray[Any] | bytes":
             schema = self._descriptor.label_schema

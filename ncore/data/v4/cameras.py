@@ -64,8 +64,8 @@ class CameraSensorComponent:
                 )
             start, end = self._check_frame_times(frame_timestamps_us)
             data, meta = self._check_generic(generic_data, generic_meta_data)
-            frame = self._create_frame(start, end, data, meta)
-            frame.create_blob(_IMAGE, image, {"format": image_format})
+            with self._new_frame(start, end, data, meta) as frame:
+                frame.create_blob(_IMAGE, image, {"format": image_format})
             return self
 
     class Reader(BaseSensorComponentReader):

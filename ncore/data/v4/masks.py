@@ -70,10 +70,11 @@ class MasksComponent:
                 buffer = BytesIO()
                 image.save(buffer, format="png")
                 encoded[name] = buffer.getvalue()
+            attributes = {"mask_names": list(mask_images)}
+            with self._cameras.new_group(camera_id, attributes) as camera:
+                for name, data in encoded.items():
+                    camera.create_blob(name, data, {"format": "png"})
             self._stored.add(camera_id)
-            camera = self._cameras.create_group(camera_id, {"mask_names": list(mask_images)})
-            for name, data in encoded.items():
-                camera.create_blob(name, data, {"format": "png"})
             return self
 
     class Reader(ComponentReader):

@@ -6,8 +6,10 @@ again. Archive stores hold documents back until they are closed, so none of
 this leaves dead space.
 """
 
+import contextlib
 import json
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,6 +76,22 @@ class NodeWriter:
         document = group_document(attributes)
         self.store.write(self._document_key(name), encode_json(document, self._join(name)))
         return NodeWriter(self.store, self._join(name))
+
+    @contextlib.contextmanager
+    def new_group(
+        self, name: str, attributes: dict[str, Any] | None = None
+    ) -> "Iterator[NodeWriter]":
+        """Make the sub-group ``name``, to be filled in the ``with`` block.
+
+        If that fails (the disk is full, zarr cannot store a dtype), nothing stays of it:
+        readers would take it for complete, and it could not be written again.
+        """
+        try:
+            yield self.create_group(name, attributes)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.store.remove(self._join(name))
+            raise
 
     def require_group(self, name: str) -> "NodeWriter":
         """The sub-group ``name``, made if it does not exist."""

@@ -185,15 +185,15 @@ class PointCloudsComponent:
             data = check_generic_data(generic_data, where)
             meta = {} if generic_meta_data is None else json_attributes(generic_meta_data, where)
 
-            cloud = self._clouds.create_group(
+            with self._clouds.new_group(
                 str(len(self._timestamps)),
                 {"generic_meta_data": meta, "reference_frame_id": reference_frame_id},
-            )
+            ) as cloud:
+                cloud.create_array(_XYZ, xyz)
+                for name, values in given.items():
+                    cloud.create_array(name, values)
+                store_generic_data(cloud.create_group(GENERIC_DATA), data)
             self._timestamps.append(timestamp)
-            cloud.create_array(_XYZ, xyz)
-            for name, values in given.items():
-                cloud.create_array(name, values)
-            store_generic_data(cloud.create_group(GENERIC_DATA), data)
 
         def finalize(self) -> None:
             # docstring inherited

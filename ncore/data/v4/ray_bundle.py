@@ -43,15 +43,15 @@ class BaseRayBundleSensorComponentWriter(BaseSensorComponentWriter):
         n_rays = _check_rays(rays, start, end, where)
         n_returns, valid = _check_returns(returns, n_rays, where)
         data, meta = self._check_generic(generic_data, generic_meta_data)
-        frame = self._create_frame(start, end, data, meta)
-        ray_group = frame.create_group(_RAYS, {"n_rays": n_rays})
-        for name, values in rays.items():
-            ray_group.create_array(name, values)
-        return_group = frame.create_group(_RETURNS, {"n_returns": n_returns})
-        for name, values in returns.items():
-            # Loaders ask for one return at a time, nearly always the first.
-            return_group.create_array(name, values, rows_apart=True)
-        _create_mask(frame, valid)
+        with self._new_frame(start, end, data, meta) as frame:
+            ray_group = frame.create_group(_RAYS, {"n_rays": n_rays})
+            for name, values in rays.items():
+                ray_group.create_array(name, values)
+            return_group = frame.create_group(_RETURNS, {"n_returns": n_returns})
+            for name, values in returns.items():
+                # Loaders ask for one return at a time, nearly always the first.
+                return_group.create_array(name, values, rows_apart=True)
+            _create_mask(frame, valid)
 
 
 def _create_mask(frame: NodeWriter, valid: npt.NDArray[np.bool_]) -> None:

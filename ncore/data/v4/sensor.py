@@ -1,7 +1,9 @@
 """What camera, lidar and radar components share: frames, by their end timestamp."""
 
+import contextlib
 import copy
 from bisect import bisect_left
+from collections.abc import Iterator
 from functools import cached_property
 from operator import index
 from typing import TYPE_CHECKING, Any
@@ -79,20 +81,24 @@ class BaseSensorComponentWriter(ComponentWriter):
         meta = {} if generic_meta_data is None else json_attributes(generic_meta_data, where)
         return check_generic_data(generic_data, where), meta
 
-    def _create_frame(
+    @contextlib.contextmanager
+    def _new_frame(
         self,
         start: int,
         end: int,
         generic_data: dict[str, npt.NDArray[Any]],
         generic_meta_data: dict[str, Any],
-    ) -> NodeWriter:
-        """Make the frame's group and its generic data, everything having been checked."""
+    ) -> Iterator[NodeWriter]:
+        """Make the frame's group and its generic data, everything having been checked.
+
+        The rest is written in the ``with`` block; a frame of which that fails is none.
+        """
+        with self._frames.new_group(str(end)) as frame:
+            store_generic_data(frame.create_group(GENERIC_DATA, generic_meta_data), generic_data)
+            yield frame
         at = bisect_left(self._ends, end)
         self._starts.insert(at, start)
         self._ends.insert(at, end)
-        frame = self._frames.create_group(str(end))
-        store_generic_data(frame.create_group(GENERIC_DATA, generic_meta_data), generic_data)
-        return frame
 
     def finalize(self) -> None:
         # docstring inherited

@@ -39,6 +39,7 @@ class _Registration:
         self.writer = writer
         self.node = node
         self.meta_data = meta_data
+        self.finalized = False
 
 
 class SequenceComponentGroupsWriter:
@@ -157,19 +158,24 @@ class SequenceComponentGroupsWriter:
             if name:
                 check_node_name(name, "component group name")
             path, store = self._create_store(name)
+            try:
+                NodeWriter(store, "").set_attributes(
+                    {
+                        "component_group_name": name,
+                        "generic_meta_data": self._generic_meta_data,
+                        "sequence_id": self._sequence_id,
+                        "sequence_timestamp_interval_us": {
+                            "start": self._interval.start,
+                            "stop": self._interval.stop,
+                        },
+                        "version": SEQUENCE_VERSION,
+                    }
+                )
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    store.abort()
+                raise
             self._stores[name] = (path, store)
-            NodeWriter(store, "").set_attributes(
-                {
-                    "component_group_name": name,
-                    "generic_meta_data": self._generic_meta_data,
-                    "sequence_id": self._sequence_id,
-                    "sequence_timestamp_interval_us": {
-                        "start": self._interval.start,
-                        "stop": self._interval.stop,
-                    },
-                    "version": SEQUENCE_VERSION,
-                }
-            )
         return NodeWriter(self._stores[name][1], "")
 
     def _create_store(self, name: str) -> tuple[UPath, StoreWriter]:
@@ -229,17 +235,10 @@ class SequenceComponentGroupsWriter:
             )
         meta_data = json_attributes(generic_meta_data or {}, "generic_meta_data")
         component = self._root(group_name).require_group(component_name)
-        node = component.create_group(
-            component_instance_name,
-            # Complete from the start, so that an archive recovered from a crash has it.
-            _instance_attributes(kind, component_instance_name, meta_data),
-        )
-        try:
+        # Complete from the start, so that an archive recovered from a crash has it.
+        attributes = _instance_attributes(kind, component_instance_name, meta_data)
+        with component.new_group(component_instance_name, attributes) as node:
             writer = kind(node.zarr_group(), self._interval, *args, **kwargs)
-        except BaseException:
-            # Readers would find an instance of which there is nothing.
-            node.store.remove(node.path)
-            raise
         self._registered[key] = _Registration(writer, node, meta_data)
         return writer
 
@@ -248,6 +247,8 @@ class SequenceComponentGroupsWriter:
 
         Where a store cannot be completed (the disk is full), those before it are in
         place. Call again to complete the others, or :meth:`abort` to drop them.
+        An archive is not closed twice: if that was what failed, its ``.partial``
+        stays for ``ncore itar recover``, also after :meth:`abort`.
 
         Returns:
             The paths of the stores, in the order their component groups were first
@@ -259,7 +260,9 @@ class SequenceComponentGroupsWriter:
         if self._closed or not self._components_finished:
             self._check_open()
             for registered in self._registered.values():
-                registered.writer.finalize()
+                if not registered.finalized:
+                    registered.writer.finalize()
+                    registered.finalized = True
             for (_, name), registered in self._registered.items():
                 _finish_instance(registered, name)
             self._components_finished = True

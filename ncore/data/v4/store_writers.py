@@ -5,6 +5,7 @@ Neither appears under its name before it is complete: an archive by
 finished. What had that name is replaced in that moment and not before.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -95,10 +96,12 @@ class DirectoryStoreWriter:
         if parent not in self._directories:
             os.makedirs(f"{self._partial}/{parent}", exist_ok=True)  # noqa: PTH103 (a hot path)
             self._directories.add(parent)
-        with open(path, "wb", buffering=0) as file:
-            view = memoryview(value).cast("B")
-            while view.nbytes:
-                view = view[file.write(view) :]
+        try:
+            _write_new(path, value)
+        except FileExistsError:
+            # What is there holds attributes, which a full disk must not take.
+            _write_new(f"{path}.new", value)
+            os.replace(f"{path}.new", path)  # noqa: PTH105 (as above)
 
     def read(self, key: str) -> bytes | None:
         try:
@@ -108,7 +111,8 @@ class DirectoryStoreWriter:
 
     def remove(self, path: str) -> None:
         self._directories = {d for d in self._directories if not f"{d}/".startswith(f"{path}/")}
-        shutil.rmtree(self._partial / path)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._partial / path)
 
     def zarr_store(self) -> "Store":
         from zarr.storage import LocalStore
@@ -137,10 +141,23 @@ class DirectoryStoreWriter:
             "must_understand": False,
             "metadata": documents,
         }
-        root_file.write_bytes(json.dumps(root).encode())
+        self.write("zarr.json", json.dumps(root).encode())
 
     def abort(self) -> None:
         shutil.rmtree(self._partial, ignore_errors=True)
+
+
+def _write_new(path: str, value: bytes | memoryview) -> None:
+    """Write a file that is not there; it stays so if the disk is full."""
+    with open(path, "xb", buffering=0) as file:
+        try:
+            view = memoryview(value).cast("B")
+            while view.nbytes:
+                view = view[file.write(view) :]
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(path)  # noqa: PTH108 (a hot path)
+            raise
 
 
 class ZarrStoreWriter:
