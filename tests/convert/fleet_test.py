@@ -192,7 +192,7 @@ def test_a_fleet_is_offered_ome_too(tmp_path: Path, capsys, monkeypatch) -> None
     assert _run("--recursive", "in", "--to", "out", "--jobs", "1") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("hint: in/a.zarr: OME-Zarr 0.4 metadata found (/)")
-    assert lines[0].endswith("say --ome (and 1 more zarrs)")
+    assert lines[0].endswith("say --ome (and 1 more zarr)")
     assert lines[1].startswith("3 of 3 zarrs converted")
     assert _run("--recursive", "in", "--to", "out", "--jobs", "1", "--ome", "--overwrite") == 0
     assert "hint" not in capsys.readouterr().out
