@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypedDict, Unpack
 
+from ncore.convert.choices import check_choices
 from ncore.convert.errors import OptionError
 from ncore.convert.relayout import Layout, parse_compressor, parse_extent
 from ncore.convert.translate_array import TranslationOptions
@@ -84,12 +85,7 @@ class ConvertOptions:
         Raises:
             OptionError: a choice does not exist.
         """
-        for name, choices in (
-            ("on_unsupported", ("fail", "skip", "keep-v2")),
-            ("verify", ("full", "sample", "none")),
-        ):
-            if getattr(self, name) not in choices:
-                raise OptionError(f"{name}={getattr(self, name)!r} is none of {', '.join(choices)}")
+        check_choices(self)
         for name in ("jobs", "memory"):
             number = getattr(self, name)
             if not isinstance(number, int) or number < 1:

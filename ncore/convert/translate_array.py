@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ncore.convert.errors import OptionError
+from ncore.convert.choices import check_choices
 from ncore.convert.translate_attributes import split_dimension_names, translate_attributes
 from ncore.convert.translate_codecs import (
     CodecTranslation,
@@ -63,13 +63,7 @@ class TranslationOptions:
         Raises:
             OptionError: a choice does not exist.
         """
-        for name, choices in (
-            ("objects", ("refuse", "json-strings")),
-            ("structs", ("flatten", "raw")),
-            ("blobs", ("auto", "uint8", "keep")),
-        ):
-            if getattr(self, name) not in choices:
-                raise OptionError(f"{name}={getattr(self, name)!r} is none of {', '.join(choices)}")
+        check_choices(self)
 
 
 def translate_array(
