@@ -16,6 +16,7 @@ from ncore.convert.hierarchy import ZARRAY, ZGROUP
 from ncore.convert.target_object import JOURNAL
 from ncore.itar.errors import ItarError
 from ncore.itar.location import is_remote, local_path
+from ncore.itar.object_options import reason_of
 from ncore.itar.object_url import open_prefix, redact
 from ncore.select.glob import Glob
 from ncore.stores.documents import ROOT_V3
@@ -154,13 +155,12 @@ def _remote(
         return
     base = base.rstrip("/")
     try:
-        listed = obstore.list(open_prefix(base, options))
+        listed = obstore.list(open_prefix(base, options, whole_bucket=True))
         keys = {item["path"]: item["size"] for batch in listed for item in batch}
     except ItarError as error:
         raise SourceError(str(error)) from error
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SourceError(f"{redact(base)}: cannot be listed: {reason}") from None
+        raise SourceError(f"{redact(base)}: cannot be listed: {reason_of(error, base)}") from None
     if skip is not None and f"{skip}/".startswith(f"{base}/"):
         below = f"{skip[len(base) + 1 :]}/"
         keys = {key: size for key, size in keys.items() if not key.startswith(below)}

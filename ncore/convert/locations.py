@@ -14,7 +14,8 @@ from ncore.convert.target_itar import ItarTarget
 from ncore.convert.target_zip import ZipTarget
 from ncore.itar import location as itar_location
 from ncore.itar.errors import ItarError
-from ncore.itar.object_url import OBJECT_SCHEMES, redact, scheme_of
+from ncore.itar.object_options import scheme_of
+from ncore.itar.object_url import OBJECT_SCHEMES, redact
 from ncore.select.zarr_boundary import split_zarr_location
 
 ZIP_SUFFIXES = (".zip", ".ozx")

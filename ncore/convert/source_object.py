@@ -16,6 +16,7 @@ from ncore.convert.errors import SourceError, V2MetadataError
 from ncore.convert.hierarchy import ZARRAY
 from ncore.convert.source import Source
 from ncore.convert.v2_metadata import load_json, parse_v2_array
+from ncore.itar.object_options import reason_of
 from ncore.itar.object_url import open_prefix, redact
 
 _REQUESTS = 32  # under way at once when chunks are asked for one by one
@@ -72,8 +73,7 @@ class ObjectSource(Source):
         except (BaseError, OSError) as error:
             if isinstance(error, SourceError):
                 raise
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise SourceError(f"{self.name}: {reason}") from None
+            raise SourceError(f"{self.name}: {reason_of(error, self.name)}") from None
 
 
 class WebSource(ObjectSource):

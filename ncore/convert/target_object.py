@@ -22,6 +22,7 @@ from ncore.convert.errors import ResumeError, TargetError, TargetExistsError
 from ncore.convert.source import Source
 from ncore.convert.target import REPLACES, Target
 from ncore.convert.target_place import check_urls_apart
+from ncore.itar.object_options import reason_of
 from ncore.itar.object_url import open_prefix, redact
 from ncore.stores.documents import inline_consolidated
 from ncore.stores.pack_source import holds_zarr
@@ -78,7 +79,7 @@ class ObjectTarget(Target):
             except FileNotFoundError:
                 continue
             except (BaseError, OSError) as error:
-                raise TargetError(f"{self.name}: {_reason(error)}") from None
+                raise TargetError(f"{self.name}: {reason_of(error, self.name)}") from None
             self._at = "" if journal == JOURNAL else f"{STAGE}/"
             self._records = [json.loads(line) for line in raw.splitlines()]
             break
@@ -171,7 +172,7 @@ class ObjectTarget(Target):
             try:
                 obstore.copy(self.store, self._at + key, key, overwrite=True)
             except (BaseError, OSError) as error:
-                raise TargetError(f"{self.name}/{key}: {_reason(error)}") from None
+                raise TargetError(f"{self.name}/{key}: {reason_of(error, self.name)}") from None
 
         _all_at_once(move, new)
 
@@ -185,13 +186,13 @@ class ObjectTarget(Target):
         try:
             return [item["path"] for batch in obstore.list(self.store) for item in batch]
         except (BaseError, OSError) as error:
-            raise TargetError(f"{self.name}: {_reason(error)}") from None
+            raise TargetError(f"{self.name}: {reason_of(error, self.name)}") from None
 
     def _put(self, key: str, data: bytes) -> None:
         try:
             obstore.put(self.store, key, data)
         except (BaseError, OSError) as error:
-            raise TargetError(f"{self.name}/{key}: {_reason(error)}") from None
+            raise TargetError(f"{self.name}/{key}: {reason_of(error, self.name)}") from None
 
     def _delete(self, keys: Iterable[str]) -> None:
         """Delete objects; the documents that make a zarr of them first."""
@@ -202,7 +203,9 @@ class ObjectTarget(Target):
         except FileNotFoundError:
             pass
         except (BaseError, OSError) as error:
-            raise TargetError(f"{self.name}: cannot delete: {_reason(error)}") from None
+            raise TargetError(
+                f"{self.name}: cannot delete: {reason_of(error, self.name)}"
+            ) from None
 
 
 class _WithRoot(WrapperStore[ObjectStore[Any]]):
@@ -228,7 +231,3 @@ def _all_at_once(work: Callable[[Any], None], items: Iterable[Any]) -> None:
     with ThreadPoolExecutor(_REQUESTS) as pool:
         for _ in pool.map(work, items, chunksize=1):
             pass
-
-
-def _reason(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

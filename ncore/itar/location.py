@@ -6,7 +6,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ncore.itar.errors import ItarExistsError, ItarIOError, ItarOptionError
-from ncore.itar.object_url import OBJECT_SCHEMES, open_object, redact, scheme_of
+from ncore.itar.object_options import reason_of, scheme_of
+from ncore.itar.object_url import OBJECT_SCHEMES, open_object, redact
 from ncore.itar.remote import TUNING_OPTIONS, RemoteTuning
 from ncore.itar.source import ByteSource, FileSource
 
@@ -128,8 +129,8 @@ def _upload_object(
         raise
     except (BaseError, OSError) as error:
         raise ItarIOError(
-            f"{redact(url)}: the upload failed ({type(error).__name__}); nothing was changed "
-            "there. Check the credentials and the network"
+            f"{redact(url)}: the upload failed ({type(error).__name__}: {reason_of(error, url)}); "
+            "nothing was changed there. Check the credentials and the network"
         ) from None
 
 

@@ -16,7 +16,14 @@ from ncore.itar.errors import (
     ItarRangeError,
 )
 from ncore.itar.http_source import HttpSource
-from ncore.itar.object_url import open_object, redact, scheme_of
+from ncore.itar.object_options import (
+    cloud_of,
+    credentials_hint,
+    no_credentials,
+    reason_of,
+    scheme_of,
+)
+from ncore.itar.object_url import is_anonymous, open_object, plain_url, redact
 from ncore.itar.remote import RemoteSource, RemoteTuning, Version, changed
 
 if TYPE_CHECKING:
@@ -72,7 +79,7 @@ class ObjectSource(RemoteSource):
             return self._by_http()._open(tail)
         try:
             # Azure serves no suffix ranges: ask for the size first.
-            if not scheme_of(self._url).startswith(("az", "abfs", "adl")):
+            if cloud_of(self._url) != "az":
                 try:
                     return self._read(self._request({"range": {"suffix": tail}}), None)
                 except (BaseError, FileNotFoundError) as error:
@@ -139,9 +146,11 @@ class ObjectSource(RemoteSource):
             if self._version is not None:
                 return changed(self.name)
             return ItarNotFoundError(f"{self.name}: the store has no such object")
+        if missing := no_credentials(error, self._url):
+            return ItarAccessError(f"{self.name}: {missing}")
         if isinstance(error, (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)):
             return ItarAccessError(
-                f"{self.name}: the store refuses it; check the credentials and the region"
+                f"{self.name}: the store refuses it; {credentials_hint(self._url)}"
             )
         if _not_partial(error):
             return ItarRangeError(
@@ -151,7 +160,7 @@ class ObjectSource(RemoteSource):
         # The text of other errors may hold a signed URL; its class is what can be shown.
         return ItarIOError(
             f"{self.name}: the store cannot be read ({type(error).__name__}: "
-            f"{_first_words(error)}); check the address and the network"
+            f"{reason_of(error, self._url)}); check the address and the network"
         )
 
     # Outside the process that made the client.
@@ -186,26 +195,16 @@ class ObjectSource(RemoteSource):
         return obstore.sign(cast("S3Store", self._store), "GET", self._key, _SIGNED_FOR), headers
 
     def _anonymous(self) -> bool:
-        return bool(self._options.get("anon") or self._options.get("skip_signature"))
+        return is_anonymous(self._url, self._options)
 
     def _public_url(self) -> str:
-        from urllib.parse import quote
-
-        bucket = self._url.split("/")[2]
-        scheme = scheme_of(self._url)
-        settings = self._options
-        endpoint = settings.get("endpoint") or settings.get("endpoint_url")
-        if endpoint is None and scheme in ("s3", "s3a"):
-            region = settings.get("region") or os.environ.get("AWS_REGION") or "us-east-1"
-            endpoint = f"https://s3.{region}.amazonaws.com"
-        elif endpoint is None and scheme in ("gs", "gcs"):
-            endpoint = "https://storage.googleapis.com"
-        if endpoint is None:
+        url = plain_url(self._url, self._options)
+        if url is None:
             raise ItarIOError(
                 f"{self.name}: cannot be read in a forked process without credentials; "
                 "start workers with spawn"
             )
-        return f"{str(endpoint).rstrip('/')}/{bucket}/{quote(self._key)}"
+        return url
 
     def prepare_fork(self) -> None:
         """Sign the URL that a child of this process will read. Called just before a fork."""
@@ -236,12 +235,6 @@ def _not_partial(error: Exception) -> bool:
 def _maybe_no_suffix(error: Exception) -> bool:
     """Whether asking with two ends may succeed: no suffix ranges, or an empty object (416)."""
     return _not_partial(error) or re.search(r"\b416\b", str(error)) is not None
-
-
-def _first_words(error: Exception) -> str:
-    """Return an error's first line up to any URL."""
-    line = str(error).splitlines()[0] if str(error) else ""
-    return line.split("http")[0].rstrip(" :(") or type(error).__name__
 
 
 _used_by: int | None = None

@@ -4,7 +4,7 @@ Options go by obstore's names (``access_key_id``, ``endpoint``, ``region``,
 ``skip_signature``, ``client_options``, ``retry_config``, …) or, where people
 know them by these, by fsspec's (``key``, ``secret``, ``token``,
 ``endpoint_url``, ``anon``). What is not given comes from the environment, as
-the cloud's own tools take it (``AWS_ACCESS_KEY_ID`` and so on).
+the cloud's own tools take it (see :mod:`ncore.itar.object_options`).
 """
 
 import os
@@ -13,47 +13,33 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 from ncore.itar.errors import ItarOptionError
+from ncore.itar.object_options import (
+    AZURE,
+    AZURE_KEY_NAMES,
+    GCS,
+    HTTP,
+    S3,
+    cloud_of,
+    first_of,
+    normalise_options,
+    option_reason,
+    scheme_of,
+)
 from ncore.itar.obstore_exit import settle_before_exit
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-_S3 = {"s3", "s3a"}
-_GCS = {"gs", "gcs"}
-_AZURE = {"az", "azure", "abfs", "abfss", "adl"}
-_HTTP = {"http", "https"}
-OBJECT_SCHEMES = frozenset(_S3 | _GCS | _AZURE | _HTTP)
+OBJECT_SCHEMES = frozenset(S3 | GCS | AZURE | HTTP)
 """URL schemes that obstore serves."""
-
-_FSSPEC_NAMES = {
-    "key": "access_key_id",
-    "secret": "secret_access_key",
-    "token": "session_token",
-    "endpoint_url": "endpoint",
-    "anon": "skip_signature",
-    "account": "account_name",
-}
-# What obstore wants inside of client_options, and a command line cannot nest.
-_CLIENT_NAMES = {
-    "allow_http",
-    "allow_invalid_certificates",
-    "connect_timeout",
-    "proxy_url",
-    "timeout",
-    "user_agent",
-}
-
-
-def scheme_of(url: str) -> str:
-    """Return the scheme of a URL in lower case, "" for a plain path."""
-    head, colon, _ = url.partition("://")
-    return head.lower() if colon else ""
 
 
 def redact(url: str) -> str:
     """Return the URL as messages may show it: without user, password, query and fragment."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
+    if parts.scheme.lower() in AZURE and ":" not in parts.netloc:
+        host = parts.netloc  # container@account
     return parts._replace(netloc=host, query="", fragment="").geturl()
 
 
@@ -69,7 +55,7 @@ def split_object_url(url: str) -> tuple[str, str]:
     """
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
-    if scheme in _HTTP:
+    if scheme in HTTP:
         root, key = f"{scheme}://{parts.netloc}", unquote(parts.path).lstrip("/")
     else:
         # "?" and "#" are ordinary characters in a key of an object store.
@@ -89,24 +75,88 @@ def open_object(url: str, options: Mapping[str, Any] | None = None) -> tuple["Ob
         ItarOptionError: the URL or an option cannot be used.
     """
     root, key = split_object_url(url)
-    return _store(url, root, normalise_options(root, options or {})), key
+    return _store(url, root, options or {}), key
 
 
-def open_prefix(url: str, options: Mapping[str, Any] | None = None) -> "ObjectStore":
+def open_prefix(
+    url: str, options: Mapping[str, Any] | None = None, *, whole_bucket: bool = False
+) -> "ObjectStore":
     """Return the store of all objects below a URL, their keys relative to it.
+
+    Args:
+        url: ``s3://bucket/prefix`` and the like.
+        options: of the client.
+        whole_bucket: take a URL without a prefix, too.
 
     Raises:
         ItarOptionError: the URL or an option cannot be used.
     """
+    if whole_bucket and scheme_of(url) not in HTTP and url.rstrip("/").count("/") == 2:
+        root = url.rstrip("/")
+        return _store(url, root, options or {})
     root, prefix = split_object_url(url.rstrip("/"))
     # obstore decodes the path of a URL, keys are taken as they stand.
-    return _store(url, f"{root}/{quote(prefix)}", normalise_options(root, options or {}))
+    return _store(url, f"{root}/{quote(prefix)}", options or {})
 
 
-def _store(url: str, place: str, settings: Mapping[str, Any]) -> "ObjectStore":
+def is_anonymous(url: str, options: Mapping[str, Any]) -> bool:
+    """Return whether :func:`plain_url` is all that a reader of an object needs."""
+    settings = normalise_options(url, options)
+    prefix = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}.get(cloud_of(url), "")
+    unsigned = settings.get("skip_signature", os.environ.get(f"{prefix}_SKIP_SIGNATURE"))
+    return (
+        str(unsigned).lower() in ("true", "1")
+        or '"disable_oauth": true' in str(settings.get("service_account_key"))
+        or bool(_sas(url, settings))
+    )
+
+
+def plain_url(url: str, options: Mapping[str, Any]) -> str | None:
+    """Return where any HTTP client reads an object that needs no signature.
+
+    A SAS token of Azure is part of it, so it may be secret. None: the account is unknown.
+    """
+    root, key = split_object_url(url)
+    settings = normalise_options(root, options)
+    cloud = cloud_of(url)
+    bucket, _, account = root.partition("://")[2].partition("@")
+    endpoint = settings.get("endpoint")
+    if cloud == "s3":
+        region = settings.get("region") or os.environ.get("AWS_REGION") or "us-east-1"
+        endpoint = endpoint or f"https://s3.{region}.amazonaws.com"
+    elif cloud == "gs":
+        endpoint = settings.get("base_url") or os.environ.get("GOOGLE_BASE_URL")
+        endpoint = endpoint or "https://storage.googleapis.com"
+    elif cloud == "az":
+        endpoint = endpoint or first_of("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
+        account = account.partition(".")[0]
+        named = account or settings.get("account_name") or first_of("AZURE_STORAGE_ACCOUNT_NAME")
+        if endpoint is None and named:
+            endpoint = f"https://{named}.blob.core.windows.net"
+    if endpoint is None:
+        return None
+    sas = _sas(url, settings)
+    return f"{str(endpoint).rstrip('/')}/{bucket}/{quote(key)}{f'?{sas}' if sas else ''}"
+
+
+def _sas(url: str, settings: Mapping[str, Any]) -> str:
+    """Return the SAS token that is in use, if it is one and no account key comes before it."""
+    if cloud_of(url) != "az" or settings.get("account_key") or first_of(*AZURE_KEY_NAMES):
+        return ""
+    given = settings.get("sas_key") or first_of("AZURE_STORAGE_SAS_KEY", "AZURE_STORAGE_SAS_TOKEN")
+    return str(given or "").lstrip("?")
+
+
+def _store(url: str, place: str, options: Mapping[str, Any]) -> "ObjectStore":
     from obstore.exceptions import BaseError
     from obstore.store import from_url
 
+    try:
+        settings = normalise_options(place, options)
+    except ItarOptionError as error:
+        raise ItarOptionError(f"{redact(url)}: {error}") from None
+    if scheme_of(place) == "gcs":  # which obstore does not know
+        place = f"gs{place[3:]}"
     settle_before_exit()
     try:
         return from_url(place, **settings)
@@ -115,35 +165,6 @@ def _store(url: str, place: str, settings: Mapping[str, Any]) -> "ObjectStore":
         panicked = type(error).__name__ == "PanicException"
         if not panicked and not isinstance(error, (BaseError, TypeError, ValueError)):
             raise
-        # The first line only: the rest is the library's own debug output.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ItarOptionError(f"{redact(url)}: cannot use these options: {reason}") from None
-
-
-def normalise_options(root: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options by obstore's names.
-
-    ``anon=False`` and ``None`` values mean "not given". A plain-http endpoint allows
-    plain http, since it was asked for by name.
-    """
-    scheme = scheme_of(root)
-    settings: dict[str, Any] = {}
-    for name, value in options.items():
-        if value is None or (name == "anon" and not value):
-            continue
-        settings[_FSSPEC_NAMES.get(name, name) if scheme not in _HTTP else name] = value
-    client_options = dict(settings.pop("client_options", None) or {})
-    for name in _CLIENT_NAMES & settings.keys():
-        client_options[name] = settings.pop(name)
-    endpoint = settings.get("endpoint") or (
-        os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        if scheme in _S3
-        else root
-    )
-    if endpoint and scheme in _S3:
-        settings["endpoint"] = endpoint
-    if endpoint and str(endpoint).startswith("http://"):
-        client_options.setdefault("allow_http", True)
-    if client_options:
-        settings["client_options"] = client_options
-    return settings
+        raise ItarOptionError(
+            f"{redact(url)}: cannot use these options: {option_reason(error)}"
+        ) from None

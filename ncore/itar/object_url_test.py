@@ -2,11 +2,10 @@ import pytest
 
 from ncore.errors import NcoreError
 from ncore.itar.errors import ItarOptionError
+from ncore.itar.object_options import normalise_options, scheme_of
 from ncore.itar.object_url import (
-    normalise_options,
     open_object,
     redact,
-    scheme_of,
     split_object_url,
 )
 

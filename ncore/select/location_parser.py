@@ -35,7 +35,18 @@ ACCEPTED = (
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.S)
 _CHAIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*::")
-_OBJECT_SCHEMES = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az"}
+_OBJECT_SCHEMES = {
+    "s3": "s3",
+    "s3a": "s3",
+    "gs": "gs",
+    "gcs": "gs",
+    "az": "az",
+    "azure": "az",
+    "adl": "az",
+    "abfs": "abfs",
+    "abfss": "abfss",
+}
+_ABFS_ACCOUNT = re.compile(r"@[a-z0-9]+\.(?:dfs|blob)\.[a-z0-9.-]+")
 _BUCKET = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 # Virtual-hosted and path style: BUCKET.s3[.-]REGION.amazonaws.com, s3[.-]REGION.amazonaws.com
 _S3_HOST = re.compile(
@@ -96,6 +107,8 @@ def _parse(text: str, glob: bool, instances: Sequence[DandiInstance]) -> Locatio
         return dandi_urls.parse_dandi_scheme(rest, glob=glob, instances=instances)
     if scheme in _OBJECT_SCHEMES:
         bucket, _, key = rest.partition("/")
+        if scheme in ("abfs", "abfss") and "@" not in bucket:
+            scheme = "az"  # the short form: the account comes from elsewhere
         return _object_url(_OBJECT_SCHEMES[scheme], bucket, key)
     if scheme == "file":
         return _file_url(rest)
@@ -137,7 +150,10 @@ def _file_url(rest: str) -> LocalPath:
 
 def _object_url(scheme: str, bucket: str, key: str, region: str | None = None) -> ObjectURL:
     """Keys are literal: a ``%``, ``?`` or ``#`` is part of the key."""
-    if not _BUCKET.fullmatch(bucket):
+    name = bucket
+    if scheme.startswith("abfs") and (account := _ABFS_ACCOUNT.search(bucket)):
+        name = bucket[: account.start()] if account.end() == len(bucket) else ""
+    if not _BUCKET.fullmatch(name):
         raise LocationError("the part before the first / is not the name of a bucket")
     is_folder = key.endswith("/")
     names = key.removesuffix("/").split("/") if key.removesuffix("/") else []

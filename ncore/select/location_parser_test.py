@@ -228,6 +228,12 @@ FORMS: list[tuple[str, Location]] = [
     ("gs://b/x.ozx", ObjectURL("gs", "b", "x.ozx")),
     ("gcs://b/x.zarr.zip/0", ObjectURL("gs", "b", "x.zarr.zip", zarr_subpath="0")),
     ("az://container/x.itar", ObjectURL("az", "container", "x.itar")),
+    ("azure://container/x.itar", ObjectURL("az", "container", "x.itar")),
+    ("abfs://container/x.zarr/0", ObjectURL("az", "container", "x.zarr", zarr_subpath="0")),
+    (
+        "abfss://container@acc.dfs.core.windows.net/x.zarr",
+        ObjectURL("abfss", "container@acc.dfs.core.windows.net", "x.zarr"),
+    ),
     ("s3://b/a%20b?c#d/x.zarr/é", ObjectURL("s3", "b", "a%20b?c#d/x.zarr", zarr_subpath="é")),
     (
         f"s3://dandiarchive/zarr/{UUID}/0/0",

@@ -179,8 +179,8 @@ class ObjectURL(Location):
     """A place in an object store.
 
     Attributes:
-        scheme: ``s3``, ``gs`` or ``az``.
-        bucket: bucket or container.
+        scheme: ``s3``, ``gs`` or ``az``; ``abfs`` or ``abfss`` where the URL names the account.
+        bucket: bucket or container, with the account ``CONTAINER@ACCOUNT.dfs...``.
         key: key of the zarr, or, where none can be told, of whatever was named;
             literal, never percent-encoded, no slash at either end.
         is_folder: whether the location ended in a slash without naming a zarr.

@@ -10,12 +10,14 @@ from zarr.storage import FsspecStore, LocalStore, ObjectStore, ZipStore
 
 from ncore.itar.errors import ItarOptionError
 from ncore.itar.location import is_remote, local_path
-from ncore.itar.object_url import OBJECT_SCHEMES, open_prefix, redact, scheme_of
+from ncore.itar.object_options import cloud_of, scheme_of
+from ncore.itar.object_url import OBJECT_SCHEMES, open_prefix, redact
 from ncore.stores.errors import StoreExistsError, StoreLocationError, StoreNotFoundError
 from ncore.stores.indexed_tar import IndexedTarStore
 from ncore.stores.location import plain_location
 
 OpenMode = Literal["r", "r+", "a", "w", "x"]
+_PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs"}
 _ZIP_MODES: dict[str, Literal["r", "w", "a"]] = {
     "r": "r",
     "r+": "a",
@@ -108,7 +110,10 @@ def _fsspec(url: str, name: str, options: dict[str, Any], *, read_only: bool) ->
         raise StoreNotFoundError(f"{name}: not found") from None
     except ImportError:
         over_http = re.search(r"(?:^|::)https?://", url)
-        hint = "pip install 'ncore[http]'" if over_http else "its documentation names it"
+        package = _PACKAGES.get(cloud_of(url.rpartition("::")[2]))
+        hint = f"pip install {package}" if package else "its documentation names it"
+        if over_http:
+            hint = "pip install 'ncore[http]'"
         raise StoreLocationError(
             f"{name}: cannot be opened: fsspec needs a package for it that is missing; {hint}"
         ) from None

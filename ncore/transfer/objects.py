@@ -13,7 +13,15 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ncore.itar.object_url import normalise_options
+from ncore.itar.errors import ItarOptionError
+from ncore.itar.object_options import (
+    cloud_of,
+    credentials_hint,
+    no_credentials,
+    normalise_options,
+    option_reason,
+    reason_of,
+)
 from ncore.itar.obstore_exit import settle_before_exit
 from ncore.transfer.backend import Bytes, Capabilities, DeleteFailure, Entry, Outcome, Payload
 from ncore.transfer.digests import Digest, register_hasher
@@ -77,7 +85,8 @@ class ObjectBackend:
             them are shown nowhere.
         must_exist: Listing nothing is an error (a source).
         only: This one object of them, and no other, is listed and written.
-        etag_is_md5: ETags of single-part objects are MD5s.
+        etag_is_md5: ETags of single-part objects are MD5s; unless it is said, they
+            are, but for Azure's, which say nothing of the bytes.
     """
 
     def __init__(
@@ -88,7 +97,7 @@ class ObjectBackend:
         *,
         must_exist: bool = False,
         only: str | None = None,
-        etag_is_md5: bool = True,
+        etag_is_md5: bool | None = None,
     ) -> None:
         from obstore.exceptions import BaseError
         from obstore.store import from_url
@@ -99,6 +108,8 @@ class ObjectBackend:
         self.object_prefix = f"{bucket_url}/{self._base}" if only is None else ""
         self._must_exist = must_exist
         self._only = only
+        if etag_is_md5 is None:
+            etag_is_md5 = cloud_of(bucket_url) != "az"
         self._etag_is_md5 = etag_is_md5
         self.capabilities = Capabilities(
             writable=True,
@@ -110,7 +121,10 @@ class ObjectBackend:
         self._conditional_put = True
         self._under_way: set[asyncio.Future[Any]] = set()
         self._closed = False
-        settings = normalise_options(bucket_url, options or {})
+        try:
+            settings = normalise_options(bucket_url, options or {})
+        except ItarOptionError as e:
+            raise LocationError(f"{bucket_url}: {e}") from None
         # The executor retries: with the client's own ten tries on top an
         # unreachable server would be tried for minutes.
         settings.setdefault("retry_config", {"max_retries": 2})
@@ -118,7 +132,7 @@ class ObjectBackend:
         try:
             self._store: ObjectStore = from_url(bucket_url, **settings)
         except (BaseError, TypeError, ValueError) as e:
-            reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+            reason = option_reason(e)
             raise LocationError(f"{bucket_url}: cannot use these options: {reason}") from None
 
     async def _answer(self, request: Awaitable[_T]) -> _T:
@@ -139,6 +153,8 @@ class ObjectBackend:
 
     def _entry(self, meta: Mapping[str, Any]) -> Entry:
         size, etag = meta["size"], meta["e_tag"]
+        if etag and not etag.endswith('"'):
+            etag = f'"{etag}"'  # Azure's listings leave the quotes out, conditions need them
         digest = digest_of_etag(etag, size) if self._etag_is_md5 else None
         key = meta["path"][len(self._base) :]
         return Entry(key, size, digest, meta["last_modified"].timestamp(), etag)
@@ -242,7 +258,10 @@ class ObjectBackend:
         self, entries: Sequence[Entry], algorithm: str
     ) -> Sequence[Digest | TransferError]:
         """Refuse: an object's bytes would have to be downloaded."""
-        raise UnsupportedError(f"{self.url}: cannot compute digests without downloading")
+        raise UnsupportedError(
+            f"{self.url}: cannot compute digests without downloading; "
+            "download it, and take them of the copy"
+        )
 
     async def close(self) -> None:
         """Wait a little for requests that a cancelled transfer left under way."""
@@ -352,21 +371,23 @@ class ObjectBackend:
         what = f"{self._place}/{show_key(key)}" if key else self.url
         if isinstance(e, (exceptions.NotFoundError, FileNotFoundError)):
             return EntryNotFoundError(f"{what}: no such object or bucket")
-        if "<Code>NoSuchBucket<" in str(e):
-            return EntryNotFoundError(f"{what}: no such bucket")
+        if re.search("<Code>(NoSuchBucket|ContainerNotFound)<", str(e)):
+            return EntryNotFoundError(f"{what}: {reason_of(e, self.url)}")
         if isinstance(e, exceptions.PreconditionError):
             return EntryChangedError(f"{what}: changed since it was listed")
         if isinstance(e, exceptions.AlreadyExistsError):
             return EntryExistsError(f"{what}: exists already")
+        if missing := no_credentials(e, self.url):
+            return AccessDeniedError(f"{what}: {missing}")
         denied = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
         if isinstance(e, denied) or re.search(r"\b40[13] [A-Z][a-z]", str(e)):
             return AccessDeniedError(
-                f"{what}: the store refuses; check credentials and region "
+                f"{what}: the store refuses; {credentials_hint(self.url)} "
                 "(skip_signature=true for public data)"
             )
         if isinstance(e, (exceptions.InvalidPathError, ValueError)):
             return TransferError(f"{what}: a key that this store's client cannot handle")
-        reason = _first_words(e)
+        reason = reason_of(e, self.url)
         if isinstance(e, (exceptions.GenericError, exceptions.BaseError, OSError)):
             if _is_client_error(e):
                 return TransferError(f"{what}: {reason}")
@@ -402,11 +423,3 @@ def _is_client_error(e: Exception) -> bool:
     """Return whether the answer was a 4xx that trying again will not change."""
     status = re.search(r"\b(4[0-9]{2}) [A-Z][a-z]", str(e))
     return status is not None and status[1] not in ("408", "425", "429")
-
-
-def _first_words(e: Exception) -> str:
-    """Return an error's first line up to any URL, which might be signed, and what S3 calls it."""
-    line = str(e).splitlines()[0] if str(e) else ""
-    words = line.split("http")[0].rstrip(" :(") or type(e).__name__
-    named = re.search(r"<Code>([A-Za-z]{1,60})</Code>", str(e))
-    return f"{words}: {named[1]}" if named else words

@@ -172,14 +172,16 @@ async def _object_root(location: ObjectURL, options: OpenOptions, is_selected: b
     return Root(backend, name, f"{location.bucket}/{location.key}".rstrip("/"), kind=kind)
 
 
-def _bucket(location: ObjectURL, options: OpenOptions) -> tuple[str, dict[str, Any], bool]:
+def _bucket(location: ObjectURL, options: OpenOptions) -> tuple[str, dict[str, Any], bool | None]:
     storage = dict(options.storage)
     elsewhere = any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"))
     if location.bucket == _PUBLIC_BUCKET and not storage and not elsewhere:
         storage = {"skip_signature": True, "region": _PUBLIC_REGION}
     if location.region is not None:
         storage.setdefault("region", location.region)
-    etag_is_md5 = bool(storage.pop("etag_is_md5", True))
+    etag_is_md5 = storage.pop("etag_is_md5", None)
+    if etag_is_md5 is not None:
+        etag_is_md5 = bool(etag_is_md5)
     return f"{location.scheme}://{location.bucket}", storage, etag_is_md5
 
 

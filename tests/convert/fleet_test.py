@@ -328,6 +328,8 @@ def test_a_bucket(tmp_path: Path) -> None:
         assert [f.name for f in every] == ["d.zarr", "d.zarr-old", "v3.zarr", "x/a.zarr.itar"]
         matched = discover(["s3://bucket/in/*.zarr"], recursive=False, storage_options=s3)
         assert [f.name for f in matched] == ["d.zarr", "v3.zarr"]
+        top = discover(["s3://bucket/i*/d.zarr"], recursive=False, storage_options=s3)
+        assert [f.name for f in top] == ["in/d.zarr"]
         for pattern, names in (
             ("*.itar", []),  # a star stays in its folder, here as on a disk
             ("*/a.zarr.itar", ["x/a.zarr.itar"]),

@@ -36,13 +36,14 @@ def moto_server(*buckets: str) -> Iterator[str]:
         host, port = server.get_host_and_port()
         endpoint = f"http://{host}:{port}"
         for bucket in buckets:
-            _create_bucket(endpoint, bucket)
+            create_bucket(endpoint, bucket)
         yield endpoint
     finally:
         server.stop()
 
 
-def _create_bucket(endpoint: str, bucket: str) -> None:
+def create_bucket(endpoint: str, bucket: str) -> None:
+    """Make a bucket on a server without one."""
     import boto3
 
     client = boto3.client(
