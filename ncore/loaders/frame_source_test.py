@@ -298,3 +298,26 @@ def test_reading_frames_imports_neither_zarr_nor_decoders(drives):
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
     ).stdout
     assert output.startswith("[] ")
+
+
+def test_threads_that_push_each_others_sequences_out(drives):
+    """With a KeyError, now and then, where one let go of what another was letting go of."""
+    places = [list(drive) for drive in drives * 4]
+    source = FrameSource(places, ["front"], max_open_sequences=2)
+
+    def read(seed):
+        for index in np.random.default_rng(seed).integers(len(source), size=100).tolist():
+            number, frames = source.frame_indices(index)
+            expected = image_bytes(number % len(drives), "front", frames["front"])
+            assert source[index]["front"]["image"] == expected
+            assert len(source._sequences._open) <= 2 + 6
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(read, range(6)))
+    finally:
+        sys.setswitchinterval(interval)
+    _ = source[0], source[len(source) - 1], source[0]
+    assert len(source._sequences._open) == 2

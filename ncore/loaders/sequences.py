@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -60,7 +59,8 @@ class Sequences:
         self._forget()
 
     def _forget(self) -> None:
-        self._open: OrderedDict[int, OpenSequence] = OrderedDict()
+        # Least lately used first. No OrderedDict: threads that change one at once break it.
+        self._open: dict[int, OpenSequence] = {}
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
 
     def __len__(self) -> int:
@@ -71,12 +71,16 @@ class Sequences:
         # Two threads may open the same one at once; that costs time, nothing else.
         found = self._open.get(number)
         if found is None:
-            found = self._open[number] = self._open_place(self._places[number])
-            while len(self._open) > self._most_open:
-                self._open.popitem(last=False)  # its readers close their files when freed
-        elif len(self._open) > self._most_open // 2:
-            with contextlib.suppress(KeyError):  # another thread has just let go of it
-                self._open.move_to_end(number)
+            found = self._open_place(self._places[number])
+        elif len(self._open) <= self._most_open // 2:
+            return found
+        self._open.pop(number, None)
+        self._open[number] = found
+        while len(self._open) > self._most_open:
+            # Another thread may do the same; each step by itself is whole.
+            with contextlib.suppress(RuntimeError, StopIteration):
+                # The readers of what is let go of close their files when freed.
+                self._open.pop(next(iter(self._open)), None)
         return found
 
     def pool(self, sequence: OpenSequence) -> ThreadPoolExecutor | None:
