@@ -1,8 +1,9 @@
 """Where an archive lies -> how its bytes are read, and how a finished one gets there."""
 
 import os
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from ncore.itar.errors import ItarExistsError, ItarIOError, ItarOptionError
@@ -10,6 +11,9 @@ from ncore.itar.object_options import reason_of, scheme_of
 from ncore.itar.object_url import OBJECT_SCHEMES, open_object, redact
 from ncore.itar.remote import TUNING_OPTIONS, RemoteTuning
 from ncore.itar.source import ByteSource, FileSource
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
 
 _PART = 16 << 20
 """Size of one part of a multipart upload; 10,000 parts make 160 GB, and parts grow beyond."""
@@ -111,7 +115,7 @@ def _upload_object(
     path: str | os.PathLike[str], url: str, settings: Mapping[str, Any], overwrite: bool
 ) -> None:
     import obstore
-    from obstore.exceptions import BaseError
+    from obstore.exceptions import AlreadyExistsError, BaseError
 
     store, key = open_object(url, settings)
     try:
@@ -122,16 +126,40 @@ def _upload_object(
                 pass
             else:
                 raise ItarExistsError(f"{redact(url)}: exists already")
-        part = max(_PART, -(-os.path.getsize(path) // _MOST_PARTS))  # noqa: PTH202
+        size = os.path.getsize(path)  # noqa: PTH202
+        part = max(_PART, -(-size // _MOST_PARTS))
         with open(path, "rb") as file:
-            obstore.put(store, key, file, chunk_size=part)
+            if overwrite or size > _PART or not _create(store, key, file):
+                obstore.put(store, key, file, chunk_size=part)
     except ItarExistsError:
         raise
+    except AlreadyExistsError:
+        raise ItarExistsError(f"{redact(url)}: exists already") from None
     except (BaseError, OSError) as error:
         raise ItarIOError(
             f"{redact(url)}: the upload failed ({type(error).__name__}: {reason_of(error, url)}); "
             "nothing was changed there. Check the credentials and the network"
         ) from None
+
+
+def _create(store: "ObjectStore", key: str, file: BinaryIO) -> bool:
+    """Put an object where none is, as one step; False: the server knows no such condition.
+
+    Objects that are put in parts have no such step.
+    """
+    import obstore
+    from obstore.exceptions import AlreadyExistsError, BaseError
+
+    try:
+        obstore.put(store, key, file, mode="create", use_multipart=False)
+    except AlreadyExistsError:
+        raise
+    except (BaseError, OSError, NotImplementedError) as error:
+        if re.search(r"\b501\b|NotImplemented|not.implemented", str(error)) is None:
+            raise
+        file.seek(0)
+        return False
+    return True
 
 
 def _upload_fsspec(

@@ -16,6 +16,7 @@ from ncore.itar.errors import (
 )
 from ncore.itar.location import is_remote, local_path, open_source, upload
 from ncore.itar.remote_test import in_child
+from ncore.itar.testing.gcs_server import gcs_server
 from ncore.itar.testing.s3_server import moto_server, options, rclone_server
 from ncore.itar.writer import ItarWriter
 
@@ -140,3 +141,22 @@ def test_locations():
     assert local_path("file:///a%20b") == "/a b"
     with pytest.raises(NcoreError, match="this machine"):
         local_path("file://other/x")
+
+
+def test_an_object_that_appears_meanwhile_is_not_replaced(tmp_path, monkeypatch):
+    (tmp_path / "x").write_bytes(b"new")
+
+    def not_yet(*args):
+        raise FileNotFoundError
+
+    with gcs_server("bucket") as endpoint:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", endpoint)
+        url = "gs://bucket/x.itar"
+        upload(tmp_path / "x", url, overwrite=False)
+        monkeypatch.setattr("obstore.head", not_yet)
+        (tmp_path / "x").write_bytes(b"newer")
+        with pytest.raises(ItarExistsError, match="exists already"):
+            upload(tmp_path / "x", url, overwrite=False)
+        assert open_source(url).read_tail(9) == b"new"
+        upload(tmp_path / "x", url)
+        assert open_source(url).read_tail(9) == b"newer"
