@@ -1,4 +1,5 @@
 # bazel: optional = ["griffe"]
+# bazel: tags = ["manual"]
 import pytest
 
 griffe = pytest.importorskip("griffe")  # comes with mkdocs, which plain tests do without
