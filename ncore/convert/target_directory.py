@@ -148,16 +148,18 @@ class DirectoryTarget(Target):
         for size in copy_files(root, self._stage, keys, sizes, self._jobs, link=True):
             progress(size)
 
-    def hand_out(self, keys: Iterable[str]) -> bool:
+    def hand_out(self, keys: Iterable[str]) -> str:
         for key in keys:
             self._make_folder(key)
-        self._shares.mkdir(exist_ok=True)
-        return True
+        run = uuid.uuid4().hex
+        (self._shares / run).mkdir(parents=True)
+        return run
 
-    def copy_share(self, known: bool, source: Source, keys: Mapping[str, str]) -> None:
+    def copy_share(self, known: str, source: Source, keys: Mapping[str, str]) -> None:
         # What is copied here moves into the stage file by file. A worker that was given up,
-        # yet goes on, finds no folder of its own any more: it makes none, and renames nothing.
-        folder = self._shares / uuid.uuid4().hex
+        # yet goes on, or begins when another run has the stage, finds no folder of its run
+        # any more: it makes none, and renames nothing.
+        folder = self._shares / known / uuid.uuid4().hex
         folder.mkdir()
         self._stage = str(folder)
         self._folders.add("")

@@ -171,7 +171,13 @@ def test_a_worker_that_was_given_up_harms_nothing(tmp_path: Path) -> None:
     group = {"zarr_format": 3, "node_type": "group", "attributes": {}}
     target = DirectoryTarget(tmp_path / "new.zarr")
     target.begin({"": group}, None, False)
+    abandoned = target.hand_out(keys)
+    target.release()
+    target = DirectoryTarget(tmp_path / "new.zarr")
+    target.begin({"": group}, None, False)
     known = target.hand_out(keys)
+    with pytest.raises(FileNotFoundError):
+        DirectoryTarget(tmp_path / "new.zarr").copy_share(abandoned, source, keys)
     late = DirectoryTarget(tmp_path / "new.zarr")
     DirectoryTarget(tmp_path / "new.zarr").copy_share(known, source, keys)
     late.copy_share(known, source, keys)  # done twice
@@ -210,7 +216,7 @@ def test_a_worker_killed_while_shares_are_copied(tmp_path: Path, monkeypatch, wh
 
         def kill_one() -> None:
             for _ in range(60_000):
-                if list(shares.glob("*")):
+                if list(shares.glob("*/*")):
                     os.kill(pids[which], signal.SIGKILL)
                     killed.append(pids[which])
                     return
