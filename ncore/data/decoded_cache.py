@@ -1,7 +1,9 @@
 """A small cache of decoded values, keyed by their serialised form."""
 
 import json
+import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
@@ -20,7 +22,8 @@ def canonical_json(value: Any) -> str:
 class DecodedValueCache(Generic[SerializedT, DecodedT]):
     """Decodes serialised values, giving the same object for equal input.
 
-    Thread-safe. Least recently used entries are dropped first.
+    Thread-safe, also in processes forked while a thread is inside. Least recently used
+    entries are dropped first.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class DecodedValueCache(Generic[SerializedT, DecodedT]):
         self._key = key
         self._entries: OrderedDict[Hashable, DecodedT] = OrderedDict()
         self._lock = threading.Lock()
+        _CACHES.add(self)
         self.max_size = max_size
 
     @property
@@ -85,3 +89,16 @@ class DecodedValueCache(Generic[SerializedT, DecodedT]):
     def _drop_oldest(self) -> None:
         while self._max_size is not None and len(self._entries) > self._max_size:
             self._entries.popitem(last=False)
+
+
+_CACHES: "weakref.WeakSet[DecodedValueCache[Any, Any]]" = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    """Give the caches of a forked process locks that no thread of its parent holds."""
+    for cache in list(_CACHES):
+        cache._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -50,3 +53,43 @@ def test_threads_share_one_object():
     for thread in threads:
         thread.join()
     assert len({id(value) for value in seen}) == 1
+
+
+FORK_WHILE_INSIDE = """
+import os, threading
+from ncore.data.decoded_cache import DecodedValueCache
+
+inside, leave = threading.Event(), threading.Event()
+
+def key(value):
+    return value
+
+class Slow(str):
+    def __hash__(self):
+        inside.set()
+        leave.wait()
+        return 1
+
+cache = DecodedValueCache(str, key=key)
+thread = threading.Thread(target=cache, args=(Slow("slow"),))
+thread.start()
+inside.wait()
+child = os.fork()
+if child == 0:
+    os._exit(cache("quick") != "quick")
+status = os.waitpid(child, 0)[1]
+leave.set()
+thread.join()
+assert status == 0, status
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_forked_while_a_thread_is_inside_goes_on():
+    paths = os.pathsep.join(filter(None, sys.path))
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK_WHILE_INSIDE],
+        env={**os.environ, "PYTHONPATH": paths},
+        timeout=60,
+        check=True,
+    )
