@@ -111,7 +111,6 @@ BENCHMARKS: dict[str, Benchmark] = {
 LIMITED = {
     "convert": ["--rounds", "2"],
     "select": ["--repeats", "1", "--limit", "5"],
-    "transfer": ["--rounds", "2"],
 }
 """Arguments of a whole run that keep a benchmark whose peer takes long below five minutes."""
 

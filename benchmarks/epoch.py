@@ -20,6 +20,11 @@ large blocks when they are freed and takes page faults when it asks for them
 again, or does not, as the heap happens to lie. Measured is both with
 MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ at 1 GiB, which ends that for
 all readers, and as Python comes.
+
+On a virtual machine any process may fall to about 1 GB/s for some seconds, with all
+its time in user mode, no page fault and no block read: the host has taken back the
+memory that the page cache lies in, and gives it again page by page as it is touched,
+by whatever reader. Such a figure says nothing of the reader; run that one again (--only).
 """
 
 # bazel: data = ["epoch_reader.py"]
