@@ -16,9 +16,10 @@ TRIALS = 6
 class CopyChoice:
     """Copies by the one of two ways that took less time lately.
 
-    A copy out of mapped pages takes half to nine tenths of the time of ``pread``; on some
-    processors, in processes whose memory happens to lie so, it takes several times as
-    long. Which it will be cannot be told beforehand, so it is measured: a few copies of
+    A copy out of mapped pages takes half to nine tenths of the time of ``pread``; where
+    the processor's string moves dislike how source and target lie to each other, it takes
+    several times as long (on a Zen 4, 12 times for targets 1 to 15 bytes further into a
+    page). Which it will be cannot be told beforehand, so it is measured: a few copies of
     each way now and then, the best of which counts. Threads may share it: what they spoil
     for each other is a measurement.
     """
