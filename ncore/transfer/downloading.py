@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ncore.select.location_parser import without_secrets
 from ncore.select.locations import DandisetURL, Location
 from ncore.select.selection import ZarrSelection
 from ncore.select.zarr_boundary import is_zarr_name
@@ -30,15 +29,7 @@ from ncore.transfer.roots import (
     refuse_archive_name,
     selection_for,
 )
-from ncore.transfer.several import (
-    LOCATION,
-    ROOTS_AT_ONCE,
-    Done,
-    Lanes,
-    all_locations,
-    failed,
-    in_order,
-)
+from ncore.transfer.several import ROOTS_AT_ONCE, Done, Lanes, each_location, failed
 
 
 @dataclass(frozen=True)
@@ -90,16 +81,11 @@ async def download(request: Download, reporter: Reporter | None = None) -> list[
     parsed = parse_sources(request.locations, open_options)
     claims = Claims()
     lanes = Lanes(request.roots_at_once)
-    reports: list[Done] = [{} for _ in parsed]
 
-    async def one(text: str, location: Location, done: Done) -> None:
-        try:
-            await _download(request, location, open_options, claims, lanes, reporter, done)
-        except TransferError as e:
-            done[LOCATION] = failed(without_secrets(text), e, reporter)
+    async def one(location: Location, done: Done) -> None:
+        await _download(request, location, open_options, claims, lanes, reporter, done)
 
-    await all_locations([one(*place, done) for place, done in zip(parsed, reports, strict=True)])
-    return in_order(reports)
+    return await each_location(parsed, one, reporter)
 
 
 async def _download(

@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from typing import cast
 
+from ncore.select.location_parser import without_secrets
+from ncore.select.locations import Location
 from ncore.transfer.backend import Root
 from ncore.transfer.errors import TransferError
 from ncore.transfer.report import Report, Reporter
@@ -90,19 +92,41 @@ LOCATION = sys.maxsize
 """Number of a location's own report."""
 
 
-def in_order(done: Sequence[Done]) -> list[Report]:
-    """Return the reports of all locations in the order of locations and roots."""
-    return [reports[number] for reports in done for number in sorted(reports)]
+async def each_location(
+    parsed: Sequence[tuple[str, Location]],
+    handle: Callable[[Location, Done], Awaitable[None]],
+    reporter: Reporter,
+) -> list[Report]:
+    """Handle locations side by side; one that fails does not stop the others.
 
+    Args:
+        parsed: What the user wrote, and what it means.
+        handle: Called with a location and where the reports of its roots go. A
+            ``TransferError`` from it becomes the location's own report.
+        reporter: Hears of those.
 
-async def all_locations(work: Sequence[Awaitable[None]]) -> None:
-    """Await what is done about each location; an interruption ends all of it."""
-    tasks = [asyncio.ensure_future(one) for one in work]
+    Returns:
+        The reports in the order of locations and roots.
+
+    Raises:
+        BaseException: An interruption, which ends all of it.
+    """
+    reports: list[Done] = [{} for _ in parsed]
+
+    async def one(text: str, location: Location, done: Done) -> None:
+        try:
+            await handle(location, done)
+        except TransferError as e:
+            done[LOCATION] = failed(without_secrets(text), e, reporter)
+
+    pairs = zip(parsed, reports, strict=True)
+    tasks = [asyncio.ensure_future(one(*place, done)) for place, done in pairs]
     try:
         await asyncio.gather(*tasks)
     except BaseException:
         await cancelled(tasks)
         raise
+    return [done[number] for done in reports for number in sorted(done)]
 
 
 def failed(location: str, error: TransferError, reporter: Reporter) -> Report:

@@ -5,7 +5,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from ncore.select.location_parser import without_secrets
 from ncore.select.locations import Location, ObjectURL
 from ncore.select.selection import ZarrSelection
 from ncore.transfer.actions import Existing, Extra
@@ -30,15 +29,7 @@ from ncore.transfer.roots import (
     selection_for,
     zarr_of,
 )
-from ncore.transfer.several import (
-    LOCATION,
-    ROOTS_AT_ONCE,
-    Done,
-    Lanes,
-    all_locations,
-    failed,
-    in_order,
-)
+from ncore.transfer.several import ROOTS_AT_ONCE, Done, Lanes, each_location, failed
 
 MODES = {"full": Extra.DELETE, "patch": Extra.KEEP, "subtree": Extra.SUBTREE}
 """Upload modes, and what each does about entries that only the target has."""
@@ -99,9 +90,8 @@ async def upload(request: Upload, reporter: Reporter | None = None) -> list[Repo
     parsed = parse_sources(request.sources, open_options)
     claims = Claims()
     lanes = Lanes(request.roots_at_once)
-    reports: list[Done] = [{} for _ in parsed]
 
-    async def one(text: str, location: Location, done: Done) -> None:
+    async def one(location: Location, done: Done) -> None:
         async def send(root: Root, number: int) -> None:
             try:
                 target = to if to is not None else own_dandiset(location, request.instance)
@@ -112,14 +102,10 @@ async def upload(request: Upload, reporter: Reporter | None = None) -> list[Repo
                 await close_all(root.backend)
                 done[number] = failed(root.backend.url, e, reporter)
 
-        try:
-            is_selected = selection_for(location, request.selection) != ZarrSelection()
-            await lanes.each(open_roots(location, open_options, is_selected=is_selected), send)
-        except TransferError as e:
-            done[LOCATION] = failed(without_secrets(text), e, reporter)
+        is_selected = selection_for(location, request.selection) != ZarrSelection()
+        await lanes.each(open_roots(location, open_options, is_selected=is_selected), send)
 
-    await all_locations([one(*place, done) for place, done in zip(parsed, reports, strict=True)])
-    return in_order(reports)
+    return await each_location(parsed, one, reporter)
 
 
 async def _upload(
