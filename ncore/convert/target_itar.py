@@ -13,6 +13,7 @@ from ncore.convert import target_archive
 from ncore.convert.source import Source
 from ncore.convert.source_itar import ItarSource
 from ncore.convert.target_archive import ArchiveTarget
+from ncore.itar.copy_members import copy_members
 from ncore.itar.deferred_journal import journal_path
 from ncore.itar.errors import ItarError
 from ncore.itar.partial_target import partial_path
@@ -61,7 +62,7 @@ class ItarTarget(ArchiveTarget):
         writer = self._open()
         if isinstance(source, ItarSource) and source.local:
             # Payloads and stored checksums, from one archive to the other.
-            steps = writer.copy_many(source.reader, keys)
+            steps = copy_members(source.reader, writer, keys)
         else:
             steps = _copy_each(writer, source, keys)
         done = 0

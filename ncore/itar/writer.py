@@ -15,7 +15,6 @@ from ncore.itar.files import OS_FILES, Buffer, Files
 from ncore.itar.index_codec import check_preset
 from ncore.itar.location import is_remote, local_path
 from ncore.itar.member_log import MemberLog, PayloadSizeError
-from ncore.itar.member_runs import member_runs
 from ncore.itar.object_url import redact
 from ncore.itar.open_writers import OPEN_WRITERS, warn_unclosed
 from ncore.itar.partial_target import partial_path
@@ -238,41 +237,6 @@ class ItarWriter:
                 self._copy_buffer = bytearray(_COPY)
             data = reader.read_into(key, self._copy_buffer)
             self.set(name, data, crc32c=entry.crc32c, md5=entry.md5)
-
-    def copy_many(self, reader: ItarReader, keys: Mapping[str, str]) -> Iterator[int]:
-        """Write members of another archive, many small neighbours at once.
-
-        Args:
-            reader: the other archive.
-            keys: what they are called here -> what they are called there.
-
-        Yields:
-            Payload bytes copied since the last time.
-
-        Raises:
-            ItarKeyError: the other archive lacks a key.
-        """
-        index = reader.index
-        names, theirs = list(keys), list(keys.values())
-        numbers = [index.find(key) for key in theirs]
-        if -1 in numbers:
-            reader.entry(theirs[numbers.index(-1)])  # says so
-        for first, stop in member_runs(index, numbers):
-            if stop == first + 1 or reader.verify_reads:
-                for at in range(first, stop):
-                    self.copy_from(reader, theirs[at], names[at])
-                    yield index.span(numbers[at])[1]
-                continue
-            run = numbers[first:stop]
-            spans = [index.span(number) for number in run]
-            begin = spans[0][0]
-            data = memoryview(reader.source.read(begin, sum(spans[-1]) - begin))
-            with self._lock:
-                for name, number, (offset, size) in zip(names[first:stop], run, spans, strict=True):
-                    crc32c, md5 = index.digests(number)
-                    payload = data[offset - begin : offset - begin + size]
-                    self.set(name, payload, crc32c=crc32c, md5=md5)
-            yield sum(size for _, size in spans)
 
     def defer(self, key: str, data: bytes) -> None:
         """Set a key whose value waits in memory and is written once, at the end.

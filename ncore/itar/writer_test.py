@@ -211,39 +211,6 @@ def test_copying_keeps_stored_checksums(tmp_path: Path) -> None:
     assert copy.verify("l") is False
 
 
-@pytest.mark.parametrize("digests", [(), ("crc32c",), ("crc32c", "md5")])
-def test_many_copied_equal_each_copied(tmp_path: Path, digests) -> None:
-    values = {f"{'k' * (i % 3 * 80)}{i}": bytes([i]) * (i * i * 37 % 5000) for i in range(200)}
-    values["large"] = bytes(range(256)) * 10_000
-    source = tmp_path / "f.itar"
-    with ItarWriter(source, digests=digests) as writer:
-        for key, value in values.items():
-            writer.set(key, value)
-    order = [*values]
-    wanted = {f"new/{key}": key for key in (*order[100:], *order[50:100:7], *order[49::-3])}
-    reads = []
-    reader = ItarReader(source)
-    fetch = reader.source.read
-    reader.source.read = lambda *span: reads.append(span) or fetch(*span)  # type: ignore[method-assign]
-    with (
-        ItarWriter(tmp_path / "each.itar", digests=digests) as each,
-        ItarWriter(tmp_path / "many.itar", digests=digests) as many,
-    ):
-        for new, key in wanted.items():
-            each.copy_from(reader, key, new)
-        reads.clear()
-        copied = sum(many.copy_many(reader, wanted))
-    assert copied == sum(len(values[key]) for key in wanted.values())
-    assert (tmp_path / "many.itar").read_bytes() == (tmp_path / "each.itar").read_bytes()
-    assert len(reads) < 15
-    for reader in (ItarReader(source), ItarReader(source, verify_reads=True)):
-        with ItarWriter(tmp_path / "many.itar") as many:
-            with pytest.raises(ItarKeyError, match="no key 'absent'"):
-                list(many.copy_many(reader, {"0": "0", "3": "absent"}))
-            list(many.copy_many(reader, {"0": "0", "3": "3"}))
-        assert ItarReader(tmp_path / "many.itar").keys() == ["0", "3"]
-
-
 def test_threads_write_together(tmp_path: Path) -> None:
     with ItarWriter(tmp_path / "f.itar") as writer:
 
