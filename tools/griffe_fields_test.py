@@ -2,7 +2,9 @@
 # bazel: tags = ["manual"]
 import pytest
 
-griffe = pytest.importorskip("griffe")  # comes with mkdocs, which plain tests do without
+griffe = pytest.importorskip(
+    "griffe", reason="griffe is not installed: it comes with deps/docs_3_11.txt"
+)
 
 
 def test_fields_show_their_defaults(tmp_path):

@@ -56,6 +56,6 @@ def test_it_is_the_whole_program(module):
 def test_it_is_what_an_installed_ncore_runs():
     project = Path(ncore.__file__).parents[1] / "pyproject.toml"
     if not project.exists():
-        pytest.skip("not run in a checkout")
+        pytest.skip("ncore is installed here, without the pyproject.toml that names its program")
     script = tomllib.loads(project.read_text())["project"]["scripts"]["ncore"]
     assert script == f"{entry.__name__}:{entry.run.__name__}"
